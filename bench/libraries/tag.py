@@ -1,0 +1,55 @@
+"""The least that a filter can do and still touch each unit: a byte in front."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from sockstack.core.capabilities import Requirement, Unit
+from sockstack.core.filtering import Filter
+from sockstack.core.spec import Header, Kind, LayerSpec, MessageFilter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sockstack.core.capabilities import Capabilities
+    from sockstack.core.layer import Chunks
+    from sockstack.core.spec import Build
+
+__all__ = ["Tag"]
+
+TAG = b"\x54"
+
+
+class TagFilter(Filter):
+    """Puts the byte on, looks for it, takes it off."""
+
+    refusal = "the tag is not there"
+
+    def encode(self, units: Sequence[Chunks]) -> list[Chunks]:
+        return [(TAG, unit) if type(unit) is bytes else (TAG, *unit) for unit in units]
+
+    def decode(self, units: list[bytes]) -> list[bytes | None]:
+        return [unit[1:] if unit.startswith(TAG) else None for unit in units]
+
+
+@dataclass(frozen=True)
+class Tag(LayerSpec, MessageFilter):
+    """A filter of messages that adds one byte to each."""
+
+    name: ClassVar[str] = "tag"
+    kind: ClassVar[Kind] = Kind.FILTER
+
+    @property
+    def requires(self) -> tuple[Requirement, ...]:
+        return (Requirement(unit=Unit.MESSAGE),)
+
+    def derive(self, below: Capabilities) -> Capabilities:
+        return below.with_head(len(TAG))
+
+    @property
+    def header(self) -> tuple[Header, ...]:
+        return (Header("tag", len(TAG), "always 0x54"),)
+
+    def build(self, build: Build) -> TagFilter:
+        return TagFilter()

@@ -1,0 +1,106 @@
+"""Results as text: one table for a terminal, one for a page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .cases import Case
+    from .results import Comparison, Results, Spread
+
+__all__ = ["BEGIN", "END", "markdown_table", "text_table", "update_page"]
+
+BEGIN = "<!-- benchmark: begin -->"
+END = "<!-- benchmark: end -->"
+
+HEAD = ("what", "beside", "sockstack", "peer", "result", "least to most", "to reach", "beyond", "")
+
+
+def text_table(results: Results) -> str:
+    """The table for a terminal, with what has no place in it below."""
+    rows = [HEAD, *(_row(entry) for entry in results.comparisons())]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
+    rows.insert(1, tuple("-" * width for width in widths))
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    rest = [*(_alone(*entry) for entry in results.alone()), *results.notes, _about(results)]
+    return "\n".join([*lines, "", *rest])
+
+
+def markdown_table(results: Results) -> str:
+    """The table for a page."""
+    lines = [f"| {' | '.join(HEAD)} |", "|" + " --- |" * len(HEAD)]
+    lines += [f"| {' | '.join(_row(entry))} |" for entry in results.comparisons()]
+    lines += ["", _about(results)]
+    if results.notes:
+        lines += ["", *(f"- {note}" for note in results.notes)]
+    return "\n".join(lines)
+
+
+def update_page(page: Path, results: Results) -> None:
+    """Put the table between the two marks of a page.
+
+    Raises:
+        ValueError: the page has no such marks.
+    """
+    text = page.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(
+            f"{page} has no place for the table: put {BEGIN} and {END} on lines of their own"
+        )
+    page.write_text(
+        f"{before}{BEGIN}\n\n{markdown_table(results)}\n\n{END}{after}", encoding="utf-8"
+    )
+
+
+def _row(entry: Comparison) -> tuple[str, ...]:
+    unit = entry.case.measure.value
+    return (
+        entry.case.title,
+        entry.against.peer.label,
+        f"{figure(entry.ours.middle)} {unit}",
+        f"{figure(entry.theirs.middle)} {unit}",
+        _result(entry, entry.result.middle),
+        f"{_result(entry, entry.result.least)} to {_result(entry, entry.result.most)}",
+        _mark(entry, entry.against.reach),
+        _mark(entry, entry.against.beyond),
+        entry.verdict,
+    )
+
+
+def _result(entry: Comparison, value: float) -> str:
+    if entry.case.measure.is_difference:
+        return f"{value:+.3f}" if abs(value) < 1 else f"{value:+.1f}"
+    return f"{value:.2f} ×"
+
+
+def _mark(entry: Comparison, mark: float | None) -> str:
+    if mark is None:
+        return ""
+    return f"{'≥' if entry.case.measure.more_is_better else '≤'} {mark:g}"
+
+
+def _alone(case: Case, label: str, spread: Spread) -> str:
+    return f"{case.title}: {label} alone gave {figure(spread.middle)} {case.measure.value}"
+
+
+def _about(results: Results) -> str:
+    about = results.about
+    versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
+    return (
+        f"{about['when']}: {about['python']} on {about['system']}, {about['cpus']} CPUs, {versions}; "
+        f"median of {about['rounds']} rounds of {about['seconds']:g} s."
+    )
+
+
+def figure(value: float) -> str:
+    """Three digits, or all before the point."""
+    if abs(value) >= 100:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

@@ -1,0 +1,198 @@
+"""What all framers share: credit, the undecoded remainder, large units, and the order of good units and endings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .errors import PeerAborted, SockstackError
+from .layer import MANY, Chunks, Layer
+
+__all__ = ["JOIN_BELOW", "Framer", "LengthFramer", "size_of"]
+
+JOIN_BELOW = 8192
+"""Units below this many bytes are joined with their headers; larger ones are handed on chunk by chunk."""
+
+
+def size_of(unit: Chunks) -> int:
+    """Bytes of a unit on its way down."""
+    return sum(map(len, unit)) if type(unit) is tuple else len(unit)
+
+
+class Framer(Layer):
+    """Bytes below, units above. A subclass gives :meth:`parse` and ``send``; the rest is here.
+
+    The remainder is one ``bytes`` object and a position in it. A unit whose length is known and whose bytes have not
+    all arrived is collected in pieces, so that memory follows what arrives and not what is claimed.
+    """
+
+    def __init__(self) -> None:
+        self._wanted = 0
+        self._reading = False
+        self._busy = False
+        self._data = b""
+        self._pos = 0
+        self._header = 0
+        self._head = b""
+        self._parts: list[bytes] = []
+        self._missing = 0
+        self._fault: SockstackError | None = None
+        self._over = False
+        self._verdict: SockstackError | None = None
+
+    def parse(self, data: bytes, pos: int, units: list[bytes], room: int) -> int:
+        """Append up to ``room`` complete units found in ``data`` from ``pos`` on to ``units``; give the new position.
+
+        The new position is where the first unit begins that was not taken. If its length is known, call
+        :meth:`incomplete`; if it breaks the rules, call :meth:`refuse`.
+        """
+        raise NotImplementedError
+
+    def incomplete(self, header: int, size: int) -> None:
+        """For ``parse``: the next unit has ``header`` bytes, which are there, and ``size`` more, which are not all."""
+        self._header = header
+        self._missing = header + size
+
+    def refuse(self, error: SockstackError) -> None:
+        """For ``parse``: the peer broke the rules here. The units before it are delivered first."""
+        self._fault = error
+
+    def want(self, n: int) -> None:
+        self._wanted = n
+        if self._busy:
+            return
+        if n and (self._pos < len(self._data) or self._over):
+            self._pump()
+        if (self._wanted > 0) != self._reading:
+            self._steer()
+
+    def receive(self, units: list[bytes]) -> None:
+        data = units[0] if len(units) == 1 else b"".join(units)
+        if self._missing:
+            self._collect(data)
+            if self._missing:
+                return
+        else:
+            if self._pos < len(self._data):
+                data = self._data[self._pos :] + data
+            self._data = data
+            self._pos = 0
+        self._pump()
+        if (self._wanted > 0) != self._reading:
+            self._steer()
+
+    def ended(self) -> None:
+        self._over = True
+        self._pump()
+
+    def broken(self, error: SockstackError) -> None:
+        self._verdict = error
+        self._over = True
+        self._pump()
+
+    def abort(self) -> None:
+        self.leftover()
+        self._over = False
+        self.below.abort()
+
+    def detachable(self) -> str | None:
+        return None
+
+    def leftover(self) -> list[bytes]:
+        data = self._head + b"".join(self._parts) + self._data[self._pos :]
+        self._head, self._parts, self._missing = b"", [], 0
+        self._data, self._pos = b"", 0
+        return [data] if data else []
+
+    def _collect(self, data: bytes) -> None:
+        """Add to the large unit that is under way. When it is complete, deliver it if there is credit."""
+        missing = self._missing
+        if len(data) < missing:
+            self._parts.append(data)
+            self._missing = missing - len(data)
+            return
+        self._parts.append(data if len(data) == missing else data[:missing])
+        rest = data[missing:]
+        unit = b"".join(self._parts)
+        head, self._head, self._parts, self._missing = self._head, b"", [], 0
+        if self._wanted > 0:
+            self._wanted -= 1
+            self._data, self._pos = rest, 0
+            self._busy = True
+            self.above.receive([unit])
+            self._busy = False
+        else:
+            self._data, self._pos = head + unit + rest, 0
+
+    def _pump(self) -> None:
+        """Decode what is there within the credit, then let a fault or an ending through."""
+        self._busy = True
+        while self._wanted > 0 and self._fault is None and self._pos < len(self._data):
+            units: list[bytes] = []
+            size = len(self._data)
+            self._pos = pos = self.parse(self._data, self._pos, units, self._wanted)
+            if self._missing:
+                self._begin(pos)
+            elif pos >= size:
+                self._data, self._pos = b"", 0
+            if not units:
+                break
+            self._wanted -= len(units)
+            self.above.receive(units)
+        self._busy = False
+        if self._fault is not None:
+            fault, self._fault = self._fault, None
+            self.fail(fault)
+        elif self._over and (self._wanted > 0 or self._pos >= len(self._data)):
+            self._finish()
+
+    def _begin(self, pos: int) -> None:
+        """Start to collect a large unit whose header is at ``pos``."""
+        header = self._header
+        self._head = self._data[pos : pos + header]
+        part = self._data[pos + header :]
+        self._data, self._pos = b"", 0
+        self._parts.append(part)
+        self._missing -= header + len(part)
+
+    def _finish(self) -> None:
+        """Everything decodable has gone up: pass the ending on."""
+        self._over = False
+        cut = len(self._head) + sum(map(len, self._parts)) + len(self._data) - self._pos
+        if self._verdict is not None:
+            self.above.broken(self._verdict)
+        elif cut:
+            self.fail(PeerAborted(f"the peer ended in the middle of a unit, {cut} bytes into it"))
+        else:
+            self.above.ended()
+
+    def _steer(self) -> None:
+        """Ask the layer below for bytes exactly while there is credit above."""
+        self._reading = self._wanted > 0
+        self.below.want(MANY if self._reading else 0)
+
+
+class LengthFramer(Framer):
+    """A framer whose units stand behind a header that tells their length: the way down is the same for all."""
+
+    def head(self, size: int) -> bytes:
+        """The header of a unit of ``size`` bytes."""
+        raise NotImplementedError
+
+    def send(self, units: Sequence[Chunks]) -> None:
+        out: list[bytes] = []
+        run: list[bytes] = []
+        for unit in units:
+            if type(unit) is tuple:
+                size = sum(map(len, unit))
+                run.append(self.head(size))
+                run += unit
+            else:
+                size = len(unit)
+                run.append(self.head(size))
+                run.append(unit)
+            if size >= JOIN_BELOW:
+                out += run
+                run = []
+        if run:
+            out.append(b"".join(run))
+        self.below.send(out)

@@ -1,0 +1,120 @@
+"""The application's side of a junction: what a socket, or one of its contexts, does when the caller sends or receives.
+
+Heads never wait. ``offer`` and ``take`` say "not now", and a driver waits at a gate and asks again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from .errors import LocalProtocolError
+from .junction import Gate
+
+__all__ = ["Head", "Message", "Stats"]
+
+
+@dataclass(slots=True)
+class Message:
+    """A message with what came beside it.
+
+    Attributes:
+        body: what the application sent.
+        header: words of the protocol, as they stand on the wire; only raw sockets give and take them.
+        pipe: id of the pipe it came from, 0 for none; a raw socket that answers sends it back there.
+        marks: advisory notes of layers below.
+    """
+
+    body: bytes
+    header: bytes = b""
+    pipe: int = 0
+    marks: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Stats:
+    """Counters of one socket, in messages.
+
+    Attributes:
+        sent: accepted from the caller and handed to a pipe.
+        received: handed to the caller, or ready for it.
+        dropped: came from a peer and fitted nothing (a late reply, data where none belongs).
+        refused: came from a peer and did not pass an end filter.
+        resent: requests sent again.
+        lost: accepted, and gone with a pipe before the kernel had taken them, at most so many.
+    """
+
+    sent: int = 0
+    received: int = 0
+    dropped: int = 0
+    refused: int = 0
+    resent: int = 0
+    lost: int = 0
+
+    def snapshot(self) -> dict[str, int]:
+        """The counters as a mapping."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+class Head:
+    """Base: what a pattern cannot do is refused here.
+
+    Attributes:
+        bursts: single messages may be collected for a moment and offered in batches.
+        inbox: messages that any thread may take without asking; empty where taking needs state.
+        receivable, sendable: where callers wait.
+    """
+
+    bursts: ClassVar[bool] = False
+    name: str = "socket"
+
+    def __init__(self) -> None:
+        self.inbox: deque[bytes] = deque()
+        self.receivable = Gate()
+        self.sendable = Gate()
+
+    def offer(self, body: bytes) -> bool:
+        """Take a message to send; False: not now."""
+        raise LocalProtocolError(f"a {self.name} socket does not send", layer=self.name)
+
+    def offer_many(self, bodies: Sequence[bytes]) -> int:
+        """Take messages from the front of ``bodies``; how many were taken."""
+        for count, body in enumerate(bodies):
+            if not self.offer(body):
+                return count
+        return len(bodies)
+
+    def offer_message(self, message: Message) -> bool:
+        """Take a message with a header; only raw sockets look at the header."""
+        return self.offer(message.body)
+
+    def take(self) -> bytes | None:
+        """The next message, or None: not now."""
+        raise LocalProtocolError(f"a {self.name} socket does not receive", layer=self.name)
+
+    def take_many(self, most: int) -> list[bytes] | None:
+        """What is there, up to ``most``; None: nothing now."""
+        body = self.take()
+        if body is None:
+            return None
+        bodies = [body]
+        while len(bodies) < most and (body := self._more()) is not None:
+            bodies.append(body)
+        return bodies
+
+    def take_message(self) -> Message | None:
+        """The next message with what came beside it, or None: not now."""
+        raise LocalProtocolError(f"a {self.name} socket does not receive", layer=self.name)
+
+    def context(self) -> Head:
+        """Another state machine over the same pipes."""
+        raise LocalProtocolError(f"a {self.name} socket has no contexts", layer=self.name)
+
+    def close(self) -> None:
+        """Give up what is outstanding. The socket goes on."""
+
+    def _more(self) -> bytes | None:
+        """One more for a batch; patterns that answer each message have none."""
+        return None

@@ -1,0 +1,187 @@
+"""What joins many pipes into one interface: pipes, a fair queue, the ring of writable pipes, and gates to wait at.
+
+SP patterns stand on it, and ZMTP socket types can.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from .errors import SockstackError
+from .chain import ChainTop
+from .layer import MANY
+
+if TYPE_CHECKING:
+    from .capabilities import Capabilities
+
+__all__ = ["FairQueue", "Gate", "Junction", "Pipe", "Ring"]
+
+B = TypeVar("B")
+
+
+class Gate:
+    """Where callers wait for something to be ready. Whoever makes it ready opens the gate; all who wait look again."""
+
+    __slots__ = ("_waiting",)
+
+    def __init__(self) -> None:
+        self._waiting: list[Callable[[], None]] = []
+
+    def add(self, wake: Callable[[], None]) -> None:
+        """Call ``wake`` once, when the gate opens next."""
+        self._waiting.append(wake)
+
+    def remove(self, wake: Callable[[], None]) -> None:
+        """Do not call ``wake`` any more."""
+        if wake in self._waiting:
+            self._waiting.remove(wake)
+
+    def open(self) -> None:
+        """Wake all who wait."""
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            for wake in waiting:
+                wake()
+
+
+class Pipe(ChainTop):
+    """One peer of a junction: the top of a connection's chain.
+
+    Attributes:
+        id: 1 to 2**31 - 1, unique among the live pipes of the process.
+        alive: between the junction's ``attached`` and ``detached``.
+        ready: the stack below takes more without queueing.
+    """
+
+    __slots__ = ("alive", "batches", "id", "junction", "ready")
+
+    def __init__(self, junction: Junction, number: int) -> None:
+        super().__init__()
+        self.junction = junction
+        self.id = number
+        self.alive = False
+        self.ready = True
+        self.batches = 0
+
+    def opened(self, record: Capabilities) -> None:
+        self.alive = True
+        self.junction.attached(self)
+        self.tell_opened()
+
+    def receive(self, units: list[bytes]) -> None:
+        self.junction.receive(self, units)
+
+    def writable(self, flag: bool) -> None:
+        if flag != self.ready:
+            self.ready = flag
+            if self.alive:
+                self.junction.writable(self)
+
+    def ended(self) -> None:
+        """A peer that ended its output has left: no pattern talks to half a peer."""
+        self.close(None)
+
+    def broken(self, error: SockstackError) -> None:
+        self._gone(error)
+
+    def close(self, error: SockstackError | None) -> None:
+        """Cut the connection; the junction forgets the pipe."""
+        self.below.abort()
+        self._gone(error)
+
+    def _gone(self, error: SockstackError | None) -> None:
+        if self.alive:
+            self.alive = False
+            self.junction.detached(self)
+        self.tell_closed(error)
+
+
+class Junction:
+    """N pipes below, one interface above. A pattern's raw half."""
+
+    def attached(self, pipe: Pipe) -> None:
+        """The pipe is open. To refuse it, close it."""
+        raise NotImplementedError
+
+    def detached(self, pipe: Pipe) -> None:
+        """The pipe is gone."""
+        raise NotImplementedError
+
+    def receive(self, pipe: Pipe, units: list[bytes]) -> None:
+        """A batch from a pipe."""
+        raise NotImplementedError
+
+    def writable(self, pipe: Pipe) -> None:
+        """``pipe.ready`` has changed."""
+        raise NotImplementedError
+
+
+class Ring:
+    """The pipes that take more, in the order in which they became ready: taking turns is round robin."""
+
+    __slots__ = ("_pipes",)
+
+    def __init__(self) -> None:
+        self._pipes: deque[Pipe] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._pipes)
+
+    def __len__(self) -> int:
+        return len(self._pipes)
+
+    def add(self, pipe: Pipe) -> None:
+        """The pipe is ready; it comes last."""
+        if pipe not in self._pipes:
+            self._pipes.append(pipe)
+
+    def remove(self, pipe: Pipe) -> None:
+        """The pipe is not ready, or gone."""
+        if pipe in self._pipes:
+            self._pipes.remove(pipe)
+
+    def next(self) -> Pipe | None:
+        """The pipe that has waited longest, which then comes last; None if there is none."""
+        pipes = self._pipes
+        if not pipes:
+            return None
+        if len(pipes) > 1:
+            pipes.rotate(-1)
+            return pipes[-1]
+        return pipes[0]
+
+
+class FairQueue(Generic[B]):
+    """Batches from many pipes, taken in the order of arrival, with a high-water mark for each pipe.
+
+    A batch is what one read of a pipe gave. A pipe with ``high`` batches waiting is stopped until they are taken, so one
+    that sends a lot neither starves the others nor fills the memory.
+    """
+
+    __slots__ = ("_batches", "_high")
+
+    def __init__(self, high: int = 8) -> None:
+        self._batches: deque[tuple[Pipe, B]] = deque()
+        self._high = high
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def put(self, pipe: Pipe, batch: B) -> None:
+        """Add a batch; stop its pipe at the mark."""
+        self._batches.append((pipe, batch))
+        pipe.batches += 1
+        if pipe.batches == self._high:
+            pipe.below.want(0)
+
+    def take(self) -> tuple[Pipe, B] | None:
+        """The oldest batch, or None; its pipe may go on."""
+        if not self._batches:
+            return None
+        pipe, batch = self._batches.popleft()
+        pipe.batches -= 1
+        if pipe.batches == self._high - 1 and pipe.alive:
+            pipe.below.want(MANY)
+        return pipe, batch

@@ -1,0 +1,466 @@
+"""Stacks as text: what ``str`` prints, what commands and configuration files read, and URLs.
+
+The text of a stack is its layers, top first, with those options that are not at their defaults; the first option of a
+layer is written without its name::
+
+    sign(keyfile=k) | req | sp | tcp(127.0.0.1:5555)
+
+Values are numbers, ``true``, ``false``, ``none``, words, quoted text (``"a b"``, with the escapes of Python), bytes
+(``b"\\x00"``) and tuples (``(h2, http/1.1)``). A word is read as what the option takes: ``tcp(5555)`` is an address,
+``prefix(4)`` a number. :func:`parse` gives back the stack that was printed, unless it holds a secret (``***``) or a
+live object (``<socket>``); both are refused.
+
+A URL is shorthand for the connection part of a stack: ``[layer+…]transport://where[?layer.option=value&…]``, the layers
+top first. What stands in ``where`` is the first option of the transport.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from .errors import StackError
+from .spec import LayerSpec, Stack
+
+__all__ = ["format_stack", "layer_class", "parse", "parse_url", "register"]
+
+_CLASSES: dict[str, str | type[LayerSpec]] = {
+    "checksum": "sockstack.layers.checksum:Checksum",
+    "fd": "sockstack.transports.fd:Fd",
+    "inproc": "sockstack.transports.inproc:Inproc",
+    "line": "sockstack.layers.line:Line",
+    "prefix": "sockstack.layers.prefix:Prefix",
+    "pull": "sockstack.patterns.pipeline:Pull",
+    "push": "sockstack.patterns.pipeline:Push",
+    "rep": "sockstack.patterns.reqrep:Rep",
+    "req": "sockstack.patterns.reqrep:Req",
+    "sp": "sockstack.layers.sp:Sp",
+    "tcp": "sockstack.transports.tcp:Tcp",
+    "tls": "sockstack.layers.tls:Tls",
+    "trace": "sockstack.layers.trace:Trace",
+    "unix": "sockstack.transports.unix:Unix",
+}
+"""Layers by name, imported when they are first asked for."""
+
+_SCHEMES: dict[str, tuple[str, Mapping[str, Any]]] = {
+    "abstract": ("unix", {"abstract": True}),
+    "fd": ("fd", {}),
+    "inproc": ("inproc", {}),
+    "ipc": ("unix", {}),
+    "tcp": ("tcp", {}),
+    "unix": ("unix", {}),
+}
+"""What the last part of a URL's scheme stands for: a transport, and options that go with it."""
+
+
+def register(spec_class: type[LayerSpec], *schemes: str) -> None:
+    """Make a layer known by its name, so that texts and URLs can hold it.
+
+    Args:
+        spec_class: a frozen dataclass with a ``name`` of its own.
+        schemes: for a transport, the URL schemes that it answers to.
+
+    Raises:
+        ValueError: another layer has that name, or one of the schemes.
+    """
+    name = spec_class.name
+    known = _CLASSES.get(name, spec_class)
+    if known not in (spec_class, f"{spec_class.__module__}:{spec_class.__qualname__}"):
+        raise ValueError(f"the name {name} is taken by {known}")
+    for scheme in schemes:
+        if _SCHEMES.get(scheme, (name,))[0] != name:
+            raise ValueError(f"the scheme {scheme} is taken by {_SCHEMES[scheme][0]}")
+    _CLASSES[name] = spec_class
+    for scheme in schemes:
+        _SCHEMES.setdefault(scheme, (name, {}))
+
+
+def layer_class(name: str) -> type[LayerSpec]:
+    """The spec class of a name.
+
+    Raises:
+        StackError: no layer is called so, or it cannot be loaded.
+    """
+    known = _CLASSES.get(name)
+    if known is None:
+        raise StackError(
+            f"there is no layer {name!r}", field="name", mend=_did_you_mean(name, _CLASSES)
+        )
+    if isinstance(known, str):
+        module, _, attribute = known.partition(":")
+        try:
+            known = getattr(importlib.import_module(module), attribute)
+        except ImportError as error:
+            raise StackError(f"the layer {name} cannot be loaded: {error}", layer=name) from error
+        assert isinstance(known, type)
+        _CLASSES[name] = known
+    return known
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    near = difflib.get_close_matches(word.lower(), names, cutoff=0.5)
+    if near:
+        return f"Did you mean {' or '.join(near)}?"
+    return f"Known are {', '.join(names)}." if names else "There are none."
+
+
+# Options and their values.
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]*", re.IGNORECASE)
+_KEY = re.compile(r"([A-Za-z_]\w*)\s*=")
+_BARE = re.compile(r"""[^\s,()|"'=<>\\]+""")
+_QUOTED = re.compile(r"""(b?)(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')""", re.DOTALL)
+_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", re.DOTALL)
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "0": "\0"}
+_WORDS: dict[str, bool | None] = {"true": True, "false": False, "none": None}
+_HIDDEN = "***"
+
+Options = dict[str, "dataclasses.Field[Any]"]
+
+
+def _options(spec_class: type[LayerSpec]) -> Options:
+    """The options of a layer, in order."""
+    known: Any = spec_class
+    if not dataclasses.is_dataclass(known):
+        return {}
+    return {entry.name: entry for entry in dataclasses.fields(known) if entry.init}
+
+
+def _first(options: Options) -> str | None:
+    """The option that needs no name."""
+    return next((name for name, entry in options.items() if not entry.kw_only), None)
+
+
+def _takes(option: dataclasses.Field[Any]) -> frozenset[str]:
+    """The names of the types that an option takes, as far as its annotation tells."""
+    kind: object = option.type
+    text = kind if isinstance(kind, str) else getattr(kind, "__name__", str(kind))
+    parts = (part.strip() for part in text.split("|"))
+    return frozenset("str" if part.startswith("Literal[") else part for part in parts)
+
+
+def _read_word(word: str, takes: frozenset[str]) -> Any:
+    """The value of an unquoted word, for an option that takes these types."""
+    if takes & {"str", "bytes"} and not takes & {"int", "float", "bool"}:
+        if word == "none" and "None" in takes:
+            return None
+        return word if "str" in takes else word.encode()
+    if word in _WORDS:
+        return _WORDS[word]
+    for number in (int, float):
+        try:
+            return number(word)
+        except ValueError:
+            pass
+    return word
+
+
+def _write(value: Any, takes: frozenset[str]) -> str:
+    """The text of a value, for an option that takes these types."""
+    if value is None or value is True or value is False:
+        return str(value).lower()
+    kind = type(value)
+    if kind is int or kind is float:
+        return repr(value)
+    if kind is tuple:
+        return f"({', '.join(_write(entry, frozenset()) for entry in value)})"
+    if kind is str:
+        if _BARE.fullmatch(value) and _read_word(value, takes) == value and value != _HIDDEN:
+            return str(value)
+        return _quote(value, str.isprintable)
+    if kind is bytes:
+        text = value.decode("latin-1")
+        if text.isascii() and _BARE.fullmatch(text) and _read_word(text, takes) == value:
+            return str(text)
+        return "b" + _quote(text, lambda char: " " <= char <= "~")
+    return f"<{kind.__name__.lower()}>"
+
+
+def _quote(text: str, plain: Callable[[str], bool]) -> str:
+    out = []
+    for char in text:
+        code = ord(char)
+        if char in '"\\':
+            out.append("\\" + char)
+        elif plain(char):
+            out.append(char)
+        elif code < 0x100:
+            out.append(f"\\x{code:02x}")
+        else:
+            out.append(f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
+    return f'"{"".join(out)}"'
+
+
+def _unquote(text: str) -> str:
+    def char(match: re.Match[str]) -> str:
+        code = match[1]
+        return chr(int(code[1:], 16)) if len(code) > 1 else _ESCAPES.get(code, code)
+
+    return _ESCAPE.sub(char, text)
+
+
+def format_stack(layers: Sequence[LayerSpec]) -> str:
+    """The layers as text, top first. Secrets and live objects are not in it."""
+    return " | ".join(map(_format_layer, layers))
+
+
+def _format_layer(spec: LayerSpec) -> str:
+    options = _options(type(spec))
+    first = _first(options)
+    parts = []
+    for name, option in options.items():
+        value = getattr(spec, name)
+        default = option.default
+        if option.default_factory is not dataclasses.MISSING:
+            default = option.default_factory()
+        if value is default or (type(value) is type(default) and value == default):
+            continue
+        text = _HIDDEN if name in spec.secrets else _write(value, _takes(option))
+        parts.append(text if name == first else f"{name}={text}")
+    return f"{spec.name}({', '.join(parts)})" if parts else spec.name
+
+
+# Reading.
+
+
+class _Reader:
+    """A text and a place in it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._pos = 0
+
+    def fail(self, what: str, mend: str | None = None, at: int | None = None) -> StackError:
+        """The error that ``what`` is wrong, here or at ``at``."""
+        place = self._pos if at is None else at
+        shown = self._text.replace("\n", " ")
+        return StackError(
+            f"cannot read the stack: {what}",
+            field="text",
+            mend=mend,
+            picture=f"  {shown}\n  {' ' * place}^",
+        )
+
+    def match(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        """Take what matches here, and the blanks around it."""
+        found = pattern.match(self._text, self._skip())
+        if found is not None:
+            self._pos = found.end()
+            self._skip()
+        return found
+
+    def take(self, char: str) -> bool:
+        """Take this character, if it comes next."""
+        if self._text.startswith(char, self._skip()):
+            self._pos += len(char)
+            self._skip()
+            return True
+        return False
+
+    def _skip(self) -> int:
+        while self._pos < len(self._text) and self._text[self._pos].isspace():
+            self._pos += 1
+        return self._pos
+
+    def layers(self) -> Iterator[LayerSpec]:
+        """All layers up to the end of the text."""
+        while True:
+            yield self._layer()
+            if not self.take("|"):
+                break
+        if self._pos < len(self._text):
+            raise self.fail("expected | or the end")
+
+    def _layer(self) -> LayerSpec:
+        start = self._skip()
+        name = self.match(_NAME)
+        if name is None:
+            raise self.fail("expected the name of a layer")
+        try:
+            spec_class = layer_class(name[0])
+        except StackError as error:
+            raise self.fail(error.message, error.mend, start) from None
+        if self._text.startswith("://", self._pos):
+            raise self.fail(
+                "this is a URL", "Give it where a URL is taken, or write tcp(host:port).", start
+            )
+        values: dict[str, Any] = {}
+        if self.take("(") and not self.take(")"):
+            self._arguments(spec_class, values)
+        try:
+            return make(spec_class, values)
+        except StackError as error:
+            if error.layer is None:
+                raise self.fail(error.message, error.mend, start) from None
+            raise
+
+    def _arguments(self, spec_class: type[LayerSpec], values: dict[str, Any]) -> None:
+        options = _options(spec_class)
+        first = _first(options)
+        while True:
+            start = self._skip()
+            key = self.match(_KEY)
+            name = first if key is None else key[1]
+            if name is None or (key is None and values):
+                raise self.fail("expected name=value: only the first option goes without its name")
+            if name not in options:
+                raise self.fail(
+                    f"{spec_class.name} has no option {name}", _did_you_mean(name, options), start
+                )
+            if name in values:
+                raise self.fail(f"{name} is given twice", None, start)
+            values[name] = self.value(_takes(options[name]))
+            if self.take(")"):
+                return
+            if not self.take(","):
+                raise self.fail("expected , or )")
+
+    def only_value(self, takes: frozenset[str]) -> Any:
+        """The one value that the text holds."""
+        value = self.value(takes)
+        if self._pos < len(self._text):
+            raise self.fail("expected the end; quote what holds blanks or signs")
+        return value
+
+    def value(self, takes: frozenset[str]) -> Any:
+        """One value."""
+        start = self._skip()
+        quoted = self.match(_QUOTED)
+        if quoted is not None:
+            text = _unquote(quoted[2] if quoted[2] is not None else quoted[3])
+            if not quoted[1]:
+                return text
+            try:
+                return text.encode("latin-1")
+            except UnicodeEncodeError:
+                raise self.fail("bytes hold characters above \\xff", None, start) from None
+        if self.take("("):
+            entries: list[Any] = []
+            while not self.take(")"):
+                entries.append(self.value(frozenset()))
+                if not self.take(",") and not self._text.startswith(")", self._pos):
+                    raise self.fail("expected , or )")
+            return tuple(entries)
+        if self.take("<"):
+            raise self.fail(
+                "an object of a program cannot be read from text",
+                "Compose this stack in Python.",
+                start,
+            )
+        word = self.match(_BARE)
+        if word is None:
+            raise self.fail("expected a value")
+        if word[0] == _HIDDEN:
+            raise self.fail(
+                "a secret is not in the text",
+                "Name the file that holds it, or compose this stack in Python.",
+                start,
+            )
+        return _read_word(word[0], takes)
+
+
+def make(spec_class: type[LayerSpec], values: Mapping[str, Any]) -> LayerSpec:
+    """A layer with these options; what is wrong with them is a :class:`StackError`."""
+    missing = [
+        name
+        for name, option in _options(spec_class).items()
+        if name not in values
+        and option.default is dataclasses.MISSING
+        and option.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise StackError(f"{spec_class.name} needs {' and '.join(missing)}", field=missing[0])
+    try:
+        return spec_class(**values)
+    except StackError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise StackError(f"{spec_class.name} does not take that: {error}") from error
+
+
+def parse(text: str) -> Stack[Any, Any]:
+    """The stack that a text describes, checked.
+
+    Raises:
+        StackError: the text cannot be read (``picture`` points at the place), it names an unknown layer or option, or
+            the stack is refused.
+    """
+    return Stack(tuple(_Reader(text).layers()))
+
+
+_URL = re.compile(r"([A-Za-z0-9_.+-]+)://([^?]*)(?:\?(.*))?", re.DOTALL)
+
+
+def parse_url(url: str, mapping: LayerSpec | None = None) -> Stack[Any, Any]:
+    """The layers that a URL stands for, checked.
+
+    Args:
+        url: ``[layer+…]transport://where[?layer.option=value&…]``. Values are percent-decoded; ``where`` is taken as it
+            is.
+        mapping: what the pattern's family puts on top (``Sp()``), unless the URL names that layer itself.
+
+    Raises:
+        StackError: it is no URL, it names an unknown layer, scheme or option, or the stack is refused.
+    """
+    found = _URL.fullmatch(url)
+    if found is None:
+        raise StackError(
+            f"{url!r} is no URL",
+            field="url",
+            mend="Write transport://where, for example tcp://127.0.0.1:5555.",
+        )
+    *names, scheme = found[1].lower().split("+")
+    if scheme not in _SCHEMES:
+        raise StackError(
+            f"{url!r}: there is no transport {scheme!r}",
+            field="url",
+            mend=_did_you_mean(scheme, _SCHEMES),
+        )
+    transport, fixed = _SCHEMES[scheme]
+    classes = {name: layer_class(name) for name in (*names, transport)}
+    if len(classes) <= len(names):
+        raise StackError(f"{url!r} names a layer twice", field="url")
+    values: dict[str, dict[str, Any]] = {name: {} for name in classes}
+    options = _options(classes[transport])
+    first = _first(options)
+    if first is None:
+        raise StackError(f"{url!r}: {transport} has no address", field="url")
+    values[transport] = {**fixed, first: _read_word(found[2], _takes(options[first]))}
+    if mapping is not None and mapping.name not in classes:
+        classes = {mapping.name: type(mapping), **classes}
+        values[mapping.name] = {name: getattr(mapping, name) for name in _options(type(mapping))}
+    for name, option, value in _query(url, found[3]):
+        if name not in classes:
+            raise StackError(
+                f"{url!r} holds an option of {name}, which it does not name",
+                field="url",
+                mend=_did_you_mean(name, classes),
+            )
+        options = _options(classes[name])
+        if option not in options:
+            raise StackError(
+                f"{url!r}: {name} has no option {option!r}",
+                field="url",
+                mend=_did_you_mean(option, options),
+            )
+        values[name][option] = _Reader(value).only_value(_takes(options[option]))
+    return Stack(tuple(make(spec_class, values[name]) for name, spec_class in classes.items()))
+
+
+def _query(url: str, query: str | None) -> Iterator[tuple[str, str, str]]:
+    """Layer, option and value of each part of a query."""
+    if not query:
+        return
+    from urllib.parse import unquote
+
+    for part in query.split("&"):
+        key, equals, value = part.partition("=")
+        name, dot, option = unquote(key).partition(".")
+        if not equals or not dot:
+            raise StackError(f"{url!r}: {part!r} is not layer.option=value", field="url")
+        yield name.lower(), option, unquote(value)

@@ -1,0 +1,98 @@
+"""Bursts: single messages sent in quick succession are collected for a moment and sent together.
+
+The first message of a burst is written at once. From the fifth quick one on, a send only appends to a list: no lock, no
+clock, no system call. The list is sent when it is full, and by the helper thread at least each millisecond.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...core.head import Head
+from .helper import Burst
+
+if TYPE_CHECKING:
+    from .hub import BlockingHub
+
+__all__ = ["FULL", "SMALL", "Outbox"]
+
+SMALL = 2048
+"""Bytes up to which a message may be collected."""
+
+FULL = 128
+"""Messages that are sent together."""
+
+QUICK = 2e-5
+"""Seconds: sends that follow each other faster than this are quick."""
+
+QUICK_SENDS = 4
+"""Quick sends in a row that make a burst."""
+
+STALE = 1e-3
+"""Seconds after which a sender looks for news of its peers before it writes to them."""
+
+QUIET_LOOKS = 2
+"""Looks of the helper that find nothing new after which a burst is over."""
+
+
+class Outbox(Burst):
+    """The messages of one socket that are collected.
+
+    Attributes:
+        on: a burst is under way: whoever finds it on, and ``messages`` shorter than :data:`FULL`, may append.
+        messages: accepted, and not yet handed to a pipe. Appended to by any thread; taken from under the hub's lock.
+    """
+
+    __slots__ = ("_head", "_hub", "_last", "_quick", "_quiet", "_registered", "messages", "on")
+
+    def __init__(self, hub: BlockingHub, head: Head) -> None:
+        self.on = False
+        self.messages: list[bytes] = []
+        self._hub = hub
+        self._head = head
+        self._last = 0.0
+        self._quick = 0
+        self._quiet = 0
+        self._registered = False
+
+    def drain(self) -> bool | None:
+        """Under the lock: hand on what was collected. True when nothing is left, None: not now."""
+        messages = self.messages
+        while messages:
+            batch = messages[:FULL]
+            taken = self._head.offer_many(batch)
+            del messages[:taken]
+            if taken < len(batch):
+                return None
+        return True
+
+    def before_send(self) -> None:
+        """Under the lock: news of peers, if they have not been looked at for a while."""
+        if self._hub.now() - self._last > STALE:
+            self._hub.turn()
+
+    def after_send(self) -> None:
+        """Under the lock: a message was written; perhaps a burst begins."""
+        now = self._hub.now()
+        if now - self._last < QUICK:
+            self._quick += 1
+            if self._quick >= QUICK_SENDS:
+                self._quick = self._quiet = 0
+                self.on = True
+                if not self._registered:
+                    self._registered = True
+                    self._hub.collect(self)
+        else:
+            self._quick = 0
+        self._last = now
+
+    def flush(self) -> bool:
+        if self.messages:
+            self._quiet = 0
+            if self.drain() is None:
+                return True
+        else:
+            self._quiet += 1
+            self.on = self.on and self._quiet < QUIET_LOOKS
+        self._registered = self.on or self._quiet <= QUIET_LOOKS
+        return self._registered

@@ -1,0 +1,365 @@
+"""The hub of the blocking driver: whoever blocks leads it, others follow, a helper steps in when nobody is there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from typing import TypeVar
+
+from ...core.errors import Closed, Deadline
+from ...core.junction import Gate
+from .helper import Burst, Helper
+from ..hub import BaseHub
+from .leadership import Action, Leadership, State
+from .poller import IN, OUT, Waker, make_poller
+
+__all__ = ["BlockingHub", "BlockingWatch"]
+
+T = TypeVar("T")
+
+EVENTS = 256
+"""Descriptors looked at in one turn."""
+
+live_hubs: weakref.WeakSet[BlockingHub] = weakref.WeakSet()
+
+
+class BlockingWatch:
+    """A descriptor on a blocking hub."""
+
+    __slots__ = ("_hub", "fd", "forked", "mask", "on_readable", "on_writable")
+
+    def __init__(
+        self,
+        hub: BlockingHub,
+        fd: int,
+        on_readable: Callable[[], None],
+        on_writable: Callable[[], None],
+        forked: Callable[[], None] | None,
+    ) -> None:
+        self._hub: BlockingHub | None = hub
+        self.fd = fd
+        self.mask = IN
+        self.on_readable = on_readable
+        self.on_writable = on_writable
+        self.forked = forked
+
+    def read(self, flag: bool) -> None:
+        """Whether to call ``on_readable``."""
+        self._set(self.mask | IN if flag else self.mask & ~IN)
+
+    def write(self, flag: bool) -> None:
+        """Whether to call ``on_writable``."""
+        self._set(self.mask | OUT if flag else self.mask & ~OUT)
+
+    def close(self) -> None:
+        """Stop watching."""
+        hub, self._hub = self._hub, None
+        if hub is not None:
+            hub.forget(self)
+
+    def _set(self, mask: int) -> None:
+        if mask != self.mask and self._hub is not None:
+            self.mask = mask
+            self._hub.change(self)
+
+
+class BlockingHub(BaseHub):
+    """One selector, one lock, one leader.
+
+    Everything on the hub is touched under :attr:`lock` only. The lock is free while the leader waits for descriptors.
+    """
+
+    driver = "blocking"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = threading.Lock()
+        self.closed = False
+        self.why = "this object is closed"
+        self.turns = 0
+        self._leadership = Leadership()
+        self._poller = make_poller()
+        self._poll = self._poller.poll
+        self._watches: dict[int, BlockingWatch] = {}
+        self._waker = Waker()
+        self._poller.register(self._waker.fileno, IN)
+        self._polling = False
+        self._followers: list[Callable[[], None]] = []
+        self._helper = Helper(self)
+        self._disposed = False
+        live_hubs.add(self)
+
+    # For those who live here.
+
+    def watch(
+        self,
+        fd: int,
+        on_readable: Callable[[], None],
+        on_writable: Callable[[], None],
+        forked: Callable[[], None] | None,
+    ) -> BlockingWatch:
+        """Watch a descriptor."""
+        watch = BlockingWatch(self, fd, on_readable, on_writable, forked)
+        self._watches[fd] = watch
+        self._poller.register(fd, IN)
+        return watch
+
+    def change(self, watch: BlockingWatch) -> None:
+        """A watch's mask has changed."""
+        self._poller.modify(watch.fd, watch.mask)
+
+    def forget(self, watch: BlockingWatch) -> None:
+        """A watch is over."""
+        if self._watches.get(watch.fd) is watch:
+            del self._watches[watch.fd]
+            self._poller.unregister(watch.fd)
+
+    def timer_added(self, when: float) -> None:
+        if self._polling:
+            self._waker.wake()
+
+    def wake(self) -> None:
+        if self._polling:
+            self._waker.wake()
+        elif self._leadership.state is State.FREE:
+            self._helper.call()
+
+    # For callers.
+
+    def wait(self, attempt: Callable[[], T | None], gate: Gate, deadline: float | None) -> T:
+        """Under the lock: wait until ``attempt`` gives something, trying after each turn or when ``gate`` opens.
+
+        Raises:
+            Deadline: the instant has passed.
+            Closed: the hub was closed meanwhile.
+        """
+        while True:
+            if self.closed:
+                raise Closed(self.why)
+            action = self._leadership.enter()
+            if action is Action.LEAD:
+                return self._lead(attempt, deadline)
+            if action is Action.EVICT:
+                self._waker.wake()
+            try:
+                self._follow(gate, deadline)
+                result = attempt()
+                if result is not None:
+                    self._promote()
+                    return result
+                if deadline is not None and self.now() >= deadline:
+                    raise Deadline("the time allowed has passed")
+            except BaseException:
+                self._promote()
+                raise
+
+    def leave(self) -> None:
+        """Under the lock, after an operation that may have left work behind: see that somebody does it."""
+        if self._needy and self._leadership.state is State.FREE:
+            self._helper.start()
+
+    def collect(self, burst: Burst) -> None:
+        """Under the lock: have the helper flush ``burst`` each millisecond until it is over."""
+        self._helper.burst(burst)
+
+    def turn(self) -> None:
+        """Under the lock, if nobody leads: handle what is ready now, without waiting."""
+        if self._leadership.state is State.FREE:
+            self._turn(self._poll(0, EVENTS))
+
+    def _lead(self, attempt: Callable[[], T | None], deadline: float | None) -> T:
+        lock = self.lock
+        try:
+            if self._posted:
+                self._turn(())
+                result = attempt()
+                if result is not None:
+                    return result
+            while True:
+                timeout = self._timeout(deadline)
+                self._polling = True
+                if self._posted:
+                    timeout = 0
+                lock.release()
+                try:
+                    events = self._poll(timeout, EVENTS)
+                finally:
+                    lock.acquire()
+                    self._polling = False
+                if self.closed:
+                    self.dispose()
+                    raise Closed(self.why)
+                self._turn(events)
+                result = attempt()
+                if result is not None:
+                    return result
+                if deadline is not None and self.now() >= deadline:
+                    raise Deadline("the time allowed has passed")
+        finally:
+            self._leadership.leave()
+            self._promote()
+
+    def _timeout(self, deadline: float | None) -> float | None:
+        due = self.timers.next() if self._timer_heap else None
+        if deadline is not None and (due is None or deadline < due):
+            due = deadline
+        return None if due is None else max(0.0, due - self.now())
+
+    def _turn(self, events: list[tuple[int, int]] | tuple[()]) -> None:
+        """Handle what is ready. Writes made meanwhile are done at the end."""
+        self.turning = True
+        self.turns += 1
+        watches = self._watches
+        try:
+            for fd, mask in events:
+                watch = watches.get(fd)
+                if watch is None:
+                    if fd == self._waker.fileno:
+                        self._waker.clear()
+                    continue
+                if mask & ~OUT:
+                    watch.on_readable()
+                if mask & OUT:
+                    watch.on_writable()
+            if self._posted or self._flushes or self._timer_heap:
+                self.end_turn()
+        finally:
+            self.turning = False
+
+    def _follow(self, gate: Gate, deadline: float | None) -> None:
+        """Wait, without the hub's lock, until the gate opens or leadership is free."""
+        bell = threading.Lock()
+        bell.acquire()
+        ring = _Bell(bell)
+        gate.add(ring)
+        self._followers.append(ring)
+        self.lock.release()
+        try:
+            if deadline is None:
+                bell.acquire()
+            else:
+                bell.acquire(timeout=max(0.0, deadline - self.now()))
+        finally:
+            self.lock.acquire()
+            gate.remove(ring)
+            if ring in self._followers:
+                self._followers.remove(ring)
+
+    def _promote(self) -> None:
+        """If nobody polls, somebody should now: a follower, or the helper if there is work."""
+        if self._leadership.state is not State.FREE:
+            return
+        if self._followers:
+            self._followers.pop(0)()
+        elif self._needy:
+            self._helper.start()
+
+    # For the helper thread.
+
+    def help(self) -> bool:
+        """Under the lock: lead until a caller wants to, or nothing is left to do. False if somebody leads already."""
+        if self._leadership.take() is not Action.LEAD:
+            return False
+        try:
+            while (
+                self._leadership.state is State.HELPED and self.needed and not self.closed
+            ):
+                timeout = self._timeout(None)
+                self._polling = True
+                if self._posted:
+                    timeout = 0
+                self.lock.release()
+                try:
+                    events = self._poll(timeout, EVENTS)
+                finally:
+                    self.lock.acquire()
+                    self._polling = False
+                if self.closed:
+                    self.dispose()
+                    break
+                self._turn(events)
+        finally:
+            self._leadership.leave()
+            self._promote()
+        return True
+
+    # The end.
+
+    def close(self) -> None:
+        """Under the lock: wake everybody who waits; they find it closed. Descriptors of the hub itself go last."""
+        if self.closed:
+            return
+        self.closed = True
+        self._needy.clear()
+        followers, self._followers = self._followers, []
+        for follower in followers:
+            follower()
+        self._helper.call()
+        if self._polling:
+            self._waker.wake()
+        else:
+            self.dispose()
+
+    def dispose(self) -> None:
+        """Let go of the hub's own descriptors, once nobody polls."""
+        if not self._disposed:
+            self._disposed = True
+            self._poller.close()
+            self._waker.close()
+
+    def after_fork(self) -> None:
+        """In a forked child: connections are the parent's, and close here. What is inherited is watched anew.
+
+        The poller goes first: in the child it is still the parent's, and must not be told anything.
+        """
+        self.lock = threading.Lock()
+        if self._disposed:
+            return
+        self._poller.close()
+        self._waker.close()
+        watches, self._watches = self._watches, {}
+        kept = [watch for watch in watches.values() if watch.forked is None]
+        for watch in watches.values():
+            if watch.forked is not None:
+                watch.forked()
+        self._leadership = Leadership()
+        self._followers.clear()
+        self._posted.clear()
+        self._flushes.clear()
+        self.turning = self._polling = False
+        self._helper = Helper(self)
+        if not kept:
+            self.closed = self._disposed = True
+            self.why = "this object belongs to the parent process; after a fork make a new one"
+            return
+        self._poller = make_poller()
+        self._poll = self._poller.poll
+        self._waker = Waker()
+        self._poller.register(self._waker.fileno, IN)
+        for watch in kept:
+            self._watches[watch.fd] = watch
+            self._poller.register(watch.fd, watch.mask)
+
+
+def _after_fork() -> None:
+    for hub in list(live_hubs):
+        hub.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+class _Bell:
+    """Wakes one follower; ringing twice is harmless."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self._lock = lock
+
+    def __call__(self) -> None:
+        with contextlib.suppress(RuntimeError):
+            self._lock.release()

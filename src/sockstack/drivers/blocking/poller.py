@@ -1,0 +1,122 @@
+"""Waiting for descriptors: epoll where there is one, the platform's selector elsewhere; and a way to wake the waiter."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import selectors
+import socket
+
+__all__ = ["IN", "OUT", "Poller", "Waker", "make_poller"]
+
+IN = 1
+OUT = 4
+"""Masks with the values that epoll has: anything but OUT (errors, hang-ups) counts as IN."""
+
+
+class Poller:
+    """Level-triggered readiness of descriptors, through the platform's best selector.
+
+    Descriptors may be added and changed while another thread polls.
+    """
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+
+    def register(self, fd: int, mask: int) -> None:
+        """Begin to watch a descriptor; a mask of 0 watches nothing yet."""
+        if mask:
+            self._selector.register(fd, self._events(mask))
+
+    def modify(self, fd: int, mask: int) -> None:
+        """Change what is watched."""
+        self.unregister(fd)
+        self.register(fd, mask)
+
+    def unregister(self, fd: int) -> None:
+        """Stop watching."""
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(fd)
+
+    def poll(self, timeout: float | None = None) -> list[tuple[int, int]]:
+        """Wait up to ``timeout`` seconds (None: for ever) for something; pairs of descriptor and mask."""
+        ready = []
+        for key, events in self._selector.select(timeout):
+            mask = (IN if events & selectors.EVENT_READ else 0) | (
+                OUT if events & selectors.EVENT_WRITE else 0
+            )
+            ready.append((key.fd, mask))
+        return ready
+
+    def close(self) -> None:
+        """Let go; what was watched stays open."""
+        self._selector.close()
+
+    @staticmethod
+    def _events(mask: int) -> int:
+        return (selectors.EVENT_READ if mask & IN else 0) | (
+            selectors.EVENT_WRITE if mask & OUT else 0
+        )
+
+
+class EpollPoller(Poller):
+    """The same on epoll itself, whose calls need no bookkeeping in Python."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self.poll = self._epoll.poll  # type: ignore[method-assign]
+        self.register = self._epoll.register  # type: ignore[method-assign]
+        self.modify = self._epoll.modify  # type: ignore[method-assign]
+
+    def unregister(self, fd: int) -> None:
+        with contextlib.suppress(OSError):
+            self._epoll.unregister(fd)
+
+    def close(self) -> None:
+        self._epoll.close()
+
+
+def make_poller() -> Poller:
+    """The best poller of this platform."""
+    return EpollPoller() if hasattr(select, "epoll") else Poller()
+
+
+class Waker:
+    """A descriptor that becomes readable when somebody wakes it: an eventfd, or a socket pair."""
+
+    def __init__(self) -> None:
+        if hasattr(os, "eventfd"):
+            self._event: int | None = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            self.fileno = self._event
+        else:
+            self._event = None
+            self._near, self._far = socket.socketpair()
+            self._near.setblocking(False)
+            self._far.setblocking(False)
+            self.fileno = self._near.fileno()
+
+    def wake(self) -> None:
+        """Make it readable; any thread may call it."""
+        with contextlib.suppress(BlockingIOError):
+            if self._event is not None:
+                os.eventfd_write(self._event, 1)
+            else:
+                self._far.send(b"\0")
+
+    def clear(self) -> None:
+        """Make it silent again."""
+        with contextlib.suppress(BlockingIOError):
+            if self._event is not None:
+                os.eventfd_read(self._event)
+            else:
+                while self._near.recv(4096):
+                    pass
+
+    def close(self) -> None:
+        """Let go of the descriptors."""
+        if self._event is not None:
+            os.close(self._event)
+        else:
+            self._near.close()
+            self._far.close()

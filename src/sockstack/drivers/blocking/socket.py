@@ -1,0 +1,480 @@
+"""Sockets of the blocking driver: everything happens in the caller's own thread."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from ...core.errors import Closed, Deadline, SockstackError
+from ...core.head import Head, Message
+from ...core.interfaces import CanContext, CanRecv, CanSend, Os, Pattern, Pipe
+from ...core.junction import Gate
+from ...core.spec import Spec
+from ..endpoints import DialerCore, EndpointOptions, ListenerCore
+from ..socket_core import PipeInfo, SocketCore
+from ..timeouts import DEFAULT, Default, Timeout
+from .burst import FULL, SMALL, Outbox
+from .hub import BlockingHub
+
+__all__ = ["Context", "Dialer", "Listener", "Socket"]
+
+log = logging.getLogger("sockstack.socket")
+
+P = TypeVar("P")
+P_co = TypeVar("P_co", covariant=True)
+T = TypeVar("T")
+
+MANY_AT_ONCE = 1024
+"""Messages that ``recv_many`` gives at most unless told otherwise."""
+
+
+class Dialer:
+    """One address that a socket keeps connected to."""
+
+    def __init__(self, hub: BlockingHub, core: DialerCore) -> None:
+        self._hub = hub
+        self._core = core
+
+    @property
+    def state(self) -> str:
+        """``connecting``, ``up``, ``waiting`` (for the next attempt) or ``closed``."""
+        return self._core.state.value
+
+    @property
+    def error(self) -> SockstackError | None:
+        """Why the last attempt failed; None if it did not."""
+        return self._core.error
+
+    def close(self) -> None:
+        """Dial no more. An open connection stays."""
+        with self._hub.lock:
+            self._core.close()
+
+
+class Listener:
+    """One address that a socket accepts connections on."""
+
+    def __init__(self, hub: BlockingHub, core: ListenerCore) -> None:
+        self._hub = hub
+        self._core = core
+
+    @property
+    def address(self) -> str:
+        """Where it listens, with the real port: text that a dialler takes behind the scheme."""
+        return self._core.address
+
+    def close(self) -> None:
+        """Accept no more. Open connections stay."""
+        with self._hub.lock:
+            self._core.close()
+
+
+class Talker(Generic[P_co]):
+    """Sends and receives through one head: what a socket and its contexts have in common."""
+
+    def __init__(self, timeout: float | None) -> None:
+        self.timeout = timeout
+        self._closed = False
+        self._outbox: Outbox | None = None
+        self._hub: BlockingHub
+        self._head: Head
+
+    def _use(self, hub: BlockingHub, head: Head) -> None:
+        self._hub = hub
+        self._head = head
+        self._inbox = head.inbox
+        self._take = head.take
+        self._offer = head.offer
+
+    # Receiving.
+
+    def recv(self: Talker[CanRecv], timeout: Timeout = DEFAULT) -> bytes:
+        """The next message.
+
+        Args:
+            timeout: seconds to wait, None for ever; by default the socket's. A message is never lost by a timeout.
+
+        Raises:
+            Deadline: nothing came in time.
+            LocalProtocolError: the pattern has nothing to receive now (REQ before a request).
+            Closed: the socket is closed.
+        """
+        if self._inbox:
+            try:
+                return self._inbox.popleft()
+            except IndexError:  # another thread was faster
+                pass
+        hub = self._hub
+        with hub.lock:
+            body = self._take()
+            if body is None:
+                body = self._wait(self._take, self._head.receivable, timeout, "recv")
+            return body
+
+    def recv_many(
+        self: Talker[CanRecv], most: int = MANY_AT_ONCE, timeout: Timeout = DEFAULT
+    ) -> list[bytes]:
+        """What is there, at least one message and at most ``most``. Raises like :meth:`recv`."""
+        head = self._head
+        with self._hub.lock:
+            bodies = head.take_many(most)
+            if bodies is None:
+                bodies = self._wait(
+                    lambda: head.take_many(most), head.receivable, timeout, "recv_many"
+                )
+            return bodies
+
+    def recv_message(self: Talker[CanRecv], timeout: Timeout = DEFAULT) -> Message:
+        """The next message with what came beside it: pipe, marks, and on a raw socket the header."""
+        head = self._head
+        with self._hub.lock:
+            message = head.take_message()
+            if message is None:
+                message = self._wait(head.take_message, head.receivable, timeout, "recv_message")
+            return message
+
+    def __iter__(self: Talker[CanRecv]) -> Iterator[bytes]:
+        """Messages until the socket is closed."""
+        while True:
+            try:
+                yield self.recv()
+            except Closed:
+                return
+
+    # Sending.
+
+    def send(
+        self: Talker[CanSend], data: bytes | bytearray | memoryview, timeout: Timeout = DEFAULT
+    ) -> None:
+        """Send a message; returns when it is accepted: queued or written, which is not delivered.
+
+        Args:
+            data: ``bytes`` are kept by reference, any other buffer is copied.
+            timeout: seconds to wait for room, None for ever; by default the socket's.
+
+        Raises:
+            Deadline: there was no room, or no peer, in time. The message is not accepted.
+            LocalProtocolError: the pattern has nothing to send now (REP without a request).
+            Closed: the socket is closed.
+        """
+        outbox = self._outbox
+        body = data if type(data) is bytes else bytes(data)
+        if outbox is not None:
+            if outbox.on and len(body) <= SMALL and len(outbox.messages) < FULL:
+                outbox.messages.append(body)
+                return
+            self._send_in_burst(outbox, body, timeout)
+            return
+        hub = self._hub
+        with hub.lock:
+            if not self._offer(body):
+                self._wait(
+                    lambda: self._offer(body) or None, self._head.sendable, timeout, "send"
+                )
+            if hub.needed:
+                hub.leave()
+
+    def send_many(
+        self: Talker[CanSend], bodies: Sequence[bytes], timeout: Timeout = DEFAULT
+    ) -> None:
+        """Send messages in order, as few system calls as will do.
+
+        Raises:
+            Deadline: not all were accepted in time; ``error.accepted`` says how many were.
+        """
+        batch = [body if type(body) is bytes else bytes(body) for body in bodies]
+        head, hub = self._head, self._hub
+        done = 0
+        with hub.lock:
+            self._settle(timeout)
+            while done < len(batch):
+                taken = head.offer_many(batch[done:] if done else batch)
+                done += taken
+                if not taken:
+                    try:
+                        self._wait(
+                            lambda: self._offer(batch[done]) or None, head.sendable, timeout, "send"
+                        )
+                    except Deadline as error:
+                        error.accepted = done
+                        raise
+                    done += 1
+            if hub.needed:
+                hub.leave()
+
+    def send_message(self: Talker[CanSend], message: Message, timeout: Timeout = DEFAULT) -> None:
+        """Send a message with a header; only raw sockets look at the header."""
+        head, hub = self._head, self._hub
+        with hub.lock:
+            self._settle(timeout)
+            if not head.offer_message(message):
+                self._wait(
+                    lambda: head.offer_message(message) or None, head.sendable, timeout, "send"
+                )
+            if hub.needed:
+                hub.leave()
+
+    # Inside.
+
+    def _send_in_burst(self, outbox: Outbox, body: bytes, timeout: Timeout) -> None:
+        """The way of a message that cannot just be appended to the burst."""
+        hub = self._hub
+        with hub.lock:
+            self._settle(timeout)
+            if outbox.on and len(body) <= SMALL:
+                outbox.messages.append(body)
+                return
+            outbox.before_send()
+            if not self._offer(body):
+                self._wait(
+                    lambda: self._offer(body) or None, self._head.sendable, timeout, "send"
+                )
+            outbox.after_send()
+            if hub.needed:
+                hub.leave()
+
+    def _settle(self, timeout: Timeout) -> None:
+        """Under the lock: hand on what a burst has collected, before anything else goes out."""
+        outbox = self._outbox
+        if outbox is not None and outbox.messages and outbox.drain() is None:
+            self._wait(outbox.drain, self._head.sendable, timeout, "send")
+
+    def _wait(self, attempt: Callable[[], T | None], gate: Gate, timeout: Timeout, what: str) -> T:
+        hub = self._hub
+        if isinstance(timeout, Default):
+            timeout = self.timeout
+        if timeout is None:
+            return hub.wait(attempt, gate, None)
+        try:
+            return hub.wait(attempt, gate, hub.now() + timeout)
+        except Deadline:
+            raise self._late(what, timeout) from None
+
+    def _late(self, what: str, timeout: float) -> Deadline:
+        return Deadline(f"{what}: nothing within {timeout:g} s", layer=self._head.name)
+
+
+class Context(Talker[P_co]):
+    """A state machine of its own over a socket's pipes: N contexts ask or answer N requests at a time."""
+
+    def __init__(self, socket: Socket[Any], head: Head) -> None:
+        super().__init__(socket.timeout)
+        self._use(socket._hub, head)
+
+    def close(self) -> None:
+        """Give up what is outstanding."""
+        with self._hub.lock:
+            self._head.close()
+            self._take = self._offer = _closed  # type: ignore[assignment]
+
+    def __enter__(self) -> Context[P_co]:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Socket(Talker[P_co]):
+    """A pattern with its peers. Several threads may use one socket."""
+
+    def __init__(
+        self: Socket[P],
+        pattern: Spec[Pipe, Pattern[P]],
+        *,
+        dial: str | Spec[Os, Pipe] | None = None,
+        listen: str | Spec[Os, Pipe] | None = None,
+        timeout: float | None = None,
+        linger: float = 1.0,
+        reconnect_min: float = 0.1,
+        reconnect_max: float = 5.0,
+        handshake: float = 10.0,
+    ) -> None:
+        """Make a socket, and dial or listen at once if told to.
+
+        Args:
+            pattern: a pattern, or filters of messages over a pattern.
+            dial, listen: a URL (``tcp://127.0.0.1:5555``) or the stack below the pattern (``Sp() | Tcp("…")``).
+            timeout: seconds that ``send`` and ``recv`` wait by default; None is for ever.
+            linger: seconds for which ``close`` keeps trying to write what was accepted.
+            reconnect_min, reconnect_max: bounds in seconds of the random pause before a lost or refused connection is
+                dialled again; it doubles from the one to the other.
+            handshake: seconds within which all layers of a connection must be open.
+
+        Raises:
+            StackError: the stack is refused; nothing was opened.
+            EndpointError: the address to listen on cannot be bound.
+        """
+        super().__init__(timeout)
+        options = EndpointOptions(reconnect_min, reconnect_max, handshake)
+        self._core = SocketCore(pattern, options, BlockingHub)
+        self.linger = linger
+        self._core.use_hub(None)
+        self._settle_on_hub()
+        try:
+            if listen is not None:
+                self.listen(listen)
+            if dial is not None:
+                self.dial(dial)
+        except BaseException:
+            self.close(linger=0)
+            raise
+
+    def dial(
+        self, where: str | Spec[Os, Pipe], *, wait: bool = False, timeout: Timeout = DEFAULT
+    ) -> Dialer:
+        """Keep a connection to an address. Returns at once and goes on trying; ``wait`` waits for the first success.
+
+        Raises:
+            StackError: the stack is refused.
+            Deadline: ``wait`` was asked for, and nobody was reached in time; it goes on trying.
+        """
+        specs = self._core.check(where)
+        with self._adopt(specs).lock:
+            core = self._core.add_dialer(specs)
+            hub = self._hub
+            hub.leave()
+            if wait:
+                self._wait(core.is_up, self._head.sendable, timeout, "dial")
+        return Dialer(hub, core)
+
+    def reach(self, where: str | Spec[Os, Pipe], within: float) -> Dialer:
+        """Dial, and wait for the first connection.
+
+        Raises:
+            SockstackError: why the first attempt failed.
+            Deadline: nothing was decided in time.
+        """
+        specs = self._core.check(where)
+        with self._adopt(specs).lock:
+            core = self._core.add_dialer(specs)
+            self._wait(core.outcome, self._head.sendable, within, "dial")
+        return Dialer(self._hub, core)
+
+    def listen(self, where: str | Spec[Os, Pipe], *, inherit: bool = False) -> Listener:
+        """Accept connections on an address. ``inherit``: a forked child goes on accepting on the same descriptor.
+
+        Raises:
+            StackError: the stack is refused.
+            EndpointError: the address cannot be bound.
+        """
+        specs = self._core.check(where)
+        with self._adopt(specs).lock:
+            core = self._core.add_listener(specs, inherit)
+            self._hub.leave()
+        return Listener(self._hub, core)
+
+    def context(self: Socket[CanContext]) -> Context[P_co]:
+        """A context of its own state over this socket's pipes."""
+        with self._hub.lock:
+            return Context(self, self._head.context())
+
+    @property
+    def pipes(self) -> list[PipeInfo]:
+        """The peers that are connected now."""
+        with self._hub.lock:
+            return self._core.pipes()
+
+    def stats(self) -> dict[str, int]:
+        """Counters of this socket: see :class:`~sockstack.core.head.Stats`."""
+        with self._hub.lock:
+            return self._core.stats.snapshot()
+
+    def close(self, linger: float | None = None) -> int:
+        """Accept and dial no more, write what was accepted, and end all connections. May be called twice.
+
+        Args:
+            linger: seconds for which to keep trying; by default the socket's.
+
+        Returns:
+            Messages, or parts of them in bytes if they were handed to a connection already, that could not be written.
+        """
+        if self._closed:
+            return 0
+        self._closed = True
+        linger = self.linger if linger is None else linger
+        hub, core = self._hub, self._core
+        with hub.lock:
+            if hub.closed:
+                return 0
+            outbox, self._outbox = self._outbox, None
+            if linger > 0 and not self._drained(outbox):
+                try:
+                    hub.wait(
+                        lambda: self._drained(outbox) or None, self._head.sendable, hub.now() + linger
+                    )
+                except Deadline:
+                    pass
+            left = core.unsent() + (len(outbox.messages) if outbox is not None else 0)
+            core.close(orderly=not left)
+            self._take = self._offer = _closed  # type: ignore[assignment]
+            self._head = _ClosedHead()
+            self._inbox.clear()
+            if core.owns_hub:
+                hub.close()
+            else:
+                hub.leave()
+        if left:
+            log.warning("closed with %d bytes or messages unwritten", left)
+        return left
+
+    def __enter__(self) -> Socket[P_co]:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"{len(self._core.endpoints)} endpoints"
+        return f"<Socket {self._core.pattern.name}, {state}>"
+
+    # Inside.
+
+    def _adopt(self, specs: Any) -> BlockingHub:
+        """The hub to work on: a session's, if the endpoint stands on one."""
+        if self._closed:
+            raise Closed("the socket is closed", layer="socket")
+        self._core.adopt(specs, BlockingHub)
+        self._settle_on_hub()
+        return self._hub
+
+    def _settle_on_hub(self) -> None:
+        self._use(self._core.hub, self._core.head)
+        if self._head.bursts:
+            self._outbox = Outbox(self._hub, self._head)
+
+    def _drained(self, outbox: Outbox | None) -> bool:
+        if outbox is not None and not outbox.drain():
+            return False
+        return not self._core.unsent()
+
+
+class _ClosedHead(Head):
+    """What a closed socket asks."""
+
+    def offer(self, body: bytes) -> bool:
+        raise Closed("the socket is closed", layer="socket")
+
+    def take(self) -> bytes | None:
+        raise Closed("the socket is closed", layer="socket")
+
+    def take_message(self) -> Message | None:
+        raise Closed("the socket is closed", layer="socket")
+
+    def context(self) -> Head:
+        raise Closed("the socket is closed", layer="socket")
+
+
+def _closed(*args: object) -> Any:
+    raise Closed("the socket is closed", layer="socket")

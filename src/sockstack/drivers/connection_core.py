@@ -1,0 +1,209 @@
+"""Connections, listeners of connections and sessions without their waiting. Both drivers stand on it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from ..core.capabilities import Capabilities, Unit
+from ..core.chain import Chain, ChainTop
+from ..core.connection import ConnectionCore
+from ..core.errors import EndpointError, SockstackError, StackError
+from ..core.hub import Cancellable, Hub
+from ..core.interfaces import Os, Stream
+from ..core.junction import Gate
+from ..core.session import SessionCore
+from ..core.spec import Kind, LayerSpec, Role, Spec, Stack, layers_of
+from ..core.transport import Accepted, Bound, Dialed, Failed, Link, TransportSpec
+from .endpoints import DialerCore, EndpointOptions, ListenerCore
+
+__all__ = ["AcceptCore", "DialCore", "SessionStream", "check_connection", "new_core", "open_link"]
+
+
+def check_connection(where: object) -> tuple[LayerSpec, ...]:
+    """The layers of a whole stack without a pattern.
+
+    Raises:
+        StackError: it has a pattern, or no transport.
+    """
+    if isinstance(where, str):
+        from ..core.text import parse_url
+
+        layers = parse_url(where, None).layers
+    else:
+        layers = layers_of(where)
+    stack: Stack[Any, Any] = where if isinstance(where, Stack) else Stack(layers)
+    if not stack.complete:
+        raise StackError(
+            f"the stack has no transport at its bottom: {stack}", layer=layers[-1].name, field="R1"
+        )
+    if any(spec.kind is Kind.PATTERN for spec in layers):
+        raise StackError("a stack with a pattern makes a socket", layer=layers[0].name, field="R1")
+    return layers
+
+
+def new_core(specs: Sequence[LayerSpec]) -> ConnectionCore:
+    """The end that fits a stack: a session's if its top is a mux."""
+    return SessionCore() if specs[0].kind is Kind.MUX else ConnectionCore()
+
+
+def open_link(hub: Hub, spec: LayerSpec, link: Link) -> ConnectionCore:
+    """A connection with no layers over a link that is open already, a stream that a session's peer has opened."""
+    core = ConnectionCore()
+    core.chain = Chain((spec,), link, link.record, Role.LISTENER, core, hub)
+    core.chain.open()
+    return core
+
+
+class DialCore:
+    """One dial: a connection, or the reason why there is none."""
+
+    above: tuple[LayerSpec, ...] = ()
+
+    def __init__(
+        self,
+        hub: Any,
+        specs: tuple[LayerSpec, ...],
+        options: EndpointOptions,
+        role: Role = Role.DIALER,
+    ) -> None:
+        self.gate = Gate()
+        self._specs = specs
+        self._top: ConnectionCore | None = None
+        self._error: SockstackError | None = None
+        self._dialer = DialerCore(hub, self, specs, options, role, once=True)
+        self._dialer.start()
+
+    def new_top(self) -> ChainTop:
+        return new_core(self._specs)
+
+    def connected(self, top: ChainTop) -> None:
+        assert isinstance(top, ConnectionCore)
+        top.on_closed = lambda error: None
+        self._top = top
+        self.gate.open()
+
+    def endpoint_failed(self, error: SockstackError) -> None:
+        self._error = error
+        self.gate.open()
+
+    def result(self) -> ConnectionCore | None:
+        """The open connection; None: not yet.
+
+        Raises:
+            SockstackError: why it did not open.
+        """
+        if self._error is not None:
+            raise self._error
+        return self._top
+
+    def close(self) -> None:
+        """Give up."""
+        self._dialer.close()
+        if self._top is not None:
+            self._top.abort()
+
+
+class AcceptCore:
+    """A listener of connections: those that are open wait here to be fetched, a bounded number of them."""
+
+    above: tuple[LayerSpec, ...] = ()
+
+    def __init__(
+        self, hub: Any, specs: tuple[LayerSpec, ...], options: EndpointOptions, inherit: bool
+    ) -> None:
+        self.gate = Gate()
+        self._specs = specs
+        self._ready: deque[ConnectionCore] = deque()
+        self._most = options.openings
+        self.listener = ListenerCore(hub, self, specs, options, inherit)
+
+    def new_top(self) -> ChainTop:
+        return new_core(self._specs)
+
+    def connected(self, top: ChainTop) -> None:
+        assert isinstance(top, ConnectionCore)
+        self._ready.append(top)
+        if len(self._ready) >= self._most:
+            self.listener.pause(True)
+        self.gate.open()
+
+    def endpoint_failed(self, error: SockstackError) -> None:
+        """A listener does not dial."""
+
+    def take(self) -> ConnectionCore | None:
+        """The next open connection; None: none yet."""
+        if not self._ready:
+            return None
+        self.listener.pause(False)
+        return self._ready.popleft()
+
+    def close(self) -> None:
+        """Stop listening; drop those that nobody fetched."""
+        self.listener.close()
+        while self._ready:
+            self._ready.popleft().abort()
+
+
+@dataclass(frozen=True, eq=False)
+class SessionStream(TransportSpec, Spec[Os, Stream]):
+    """One stream of a live session, as the bottom of another stack. It is dead when its session dies."""
+
+    core: SessionCore = field(repr=False)
+    hub: Any = field(repr=False)
+
+    name: ClassVar[str] = "session"
+
+    def derive(self, below: Capabilities) -> Capabilities:
+        return self.core.chain.record.but(unit=Unit.STREAM)
+
+    def dial(self, hub: Hub, dialed: Dialed, failed: Failed) -> Cancellable:
+        attempt = _Attempt()
+
+        def finish() -> None:
+            if attempt.cancelled:
+                return
+            try:
+                link = self.core.mux.open_stream()
+            except SockstackError as error:
+                failed(error)
+            else:
+                dialed(link)
+
+        hub.post(finish)
+        return attempt
+
+    def listen(
+        self, hub: Hub, accepted: Accepted, trouble: Failed, inherit: bool = False
+    ) -> Bound:
+        if inherit:
+            raise EndpointError("a session does not outlive a fork", layer="session")
+        return _SessionBound(self.core, accepted)
+
+
+class _Attempt:
+    """A dial that can be called off."""
+
+    cancelled = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class _SessionBound:
+    """Takes the streams that the peer opens."""
+
+    address = "session"
+
+    def __init__(self, core: SessionCore, accepted: Accepted) -> None:
+        self._core = core
+        core.accept_with(accepted)
+
+    def pause(self, flag: bool) -> None:
+        """The session's own limit on streams holds."""
+
+    def close(self) -> None:
+        self._core.accept_with(None)
+

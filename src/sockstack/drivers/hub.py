@@ -1,0 +1,128 @@
+"""What the hubs of all drivers have in common: time, timers, what was posted, and who needs attention."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from ..core.errors import SockstackError
+from ..core.timers import Timer, Timers
+
+__all__ = ["BaseHub", "pipe_ids"]
+
+T = TypeVar("T")
+
+log = logging.getLogger("sockstack.hub")
+
+_ids = itertools.count(random.getrandbits(30))
+
+
+def pipe_ids() -> int:
+    """The next pipe id: 1 to 2**31 - 1, from a random start, unlike any other of this process for a long time."""
+    return next(_ids) % 0x7FFFFFFF + 1
+
+
+class BaseHub:
+    """Time, timers, posted calls and deferred writes. Drivers add the waiting.
+
+    Attributes:
+        turning: a turn is under way.
+    """
+
+    driver = "no"
+
+    def __init__(self) -> None:
+        self.turning = False
+        self.now = time.monotonic
+        self.timers = Timers()
+        self._timer_heap = self.timers.heap
+        self._posted: deque[Callable[[], None]] = deque()
+        self._flushes: list[Callable[[], None]] = []
+        self._needy: set[int] = set()
+
+    def randbits(self, bits: int) -> int:
+        """A random integer of that many bits; not for secrets."""
+        return random.getrandbits(bits)
+
+    def call_at(self, when: float, call: Callable[[], None]) -> Timer:
+        """Call at the instant ``when``."""
+        timer = self.timers.add(when, call)
+        self.timer_added(when)
+        return timer
+
+    def timer_added(self, when: float) -> None:
+        """For drivers: the next wait may have to be shorter."""
+
+    def flush_later(self, flush: Callable[[], None]) -> None:
+        """Call ``flush`` when this turn ends."""
+        self._flushes.append(flush)
+
+    def post(self, call: Callable[[], None]) -> None:
+        """Call on this hub, soon; any thread may say so."""
+        self._posted.append(call)
+        self.wake()
+
+    def wake(self) -> None:
+        """For drivers: somebody has posted."""
+        raise NotImplementedError
+
+    def in_thread(self, work: Callable[[], T], done: Callable[[T | Exception], None]) -> None:
+        """Run ``work`` in a thread of its own; ``done`` gets its result or its exception, on this hub."""
+
+        def run() -> None:
+            result: T | Exception
+            try:
+                result = work()
+            except Exception as error:  # whatever it was, it is reported where the work was asked for
+                result = error
+            self.post(lambda: done(result))
+
+        self.need(run, True)
+        finished = done
+
+        def done_and_over(result: T | Exception) -> None:
+            self.need(run, False)
+            finished(result)
+
+        done = done_and_over
+        threading.Thread(target=run, name="sockstack-resolve", daemon=True).start()
+
+    def need(self, who: Any, flag: bool) -> None:
+        """``who`` must be attended to even while no caller waits, or need not any more."""
+        if flag:
+            self._needy.add(id(who))
+        else:
+            self._needy.discard(id(who))
+
+    @property
+    def needed(self) -> bool:
+        """Whether anything must happen without a caller."""
+        return bool(self._needy or self._posted)
+
+    def end_turn(self) -> None:
+        """What was posted, what is due, and what was sent during the turn."""
+        posted = self._posted
+        while posted:
+            self.guarded(posted.popleft())
+        if self._timer_heap:
+            self.timers.run(self.now(), self.guarded)
+        while self._flushes:
+            flushes, self._flushes = self._flushes, []
+            for flush in flushes:
+                self.guarded(flush)
+
+    @staticmethod
+    def guarded(call: Callable[[], None]) -> None:
+        """Make a call whose failure must not take the hub and its other connections down."""
+        try:
+            call()
+        except SockstackError as error:
+            log.warning("unhandled: %s", error)
+        except Exception:
+            log.exception("internal fault in %r", call)

@@ -1,0 +1,162 @@
+"""What the SP patterns share: their specs, the raw halves' bookkeeping, and raw sockets."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import ClassVar, TypeAlias
+
+from ..core.capabilities import Capabilities, Requirement, Unit
+from ..core.errors import LocalProtocolError
+from ..core.filtering import FilterChain
+from ..core.head import Head, Message, Stats
+from ..core.hub import Timing
+from ..core.junction import FairQueue, Junction, Pipe, Ring
+from ..core.layer import MANY, Chunks
+from ..core.spec import Kind, LayerSpec
+
+__all__ = ["Incoming", "PatternSpec", "Raw", "RawHead"]
+
+Incoming: TypeAlias = tuple[bytes, bytes]
+"""Header words and body of a message that came in."""
+
+
+class PatternSpec(LayerSpec):
+    """The spec of an SP pattern.
+
+    Attributes:
+        number: its SP protocol number.
+        peer_number: the one number that may be at the other end.
+        verbatim: the body goes on the wire without words of the protocol in front.
+    """
+
+    kind = Kind.PATTERN
+    number: ClassVar[int]
+    peer_number: ClassVar[int]
+    verbatim: ClassVar[bool] = True
+
+    @property
+    def requires(self) -> tuple[Requirement, ...]:
+        return (
+            Requirement(unit=Unit.MESSAGE, session=True, features=frozenset({"sp"})),
+        )
+
+    def derive(self, below: Capabilities) -> Capabilities:
+        return below.but(features=below.features - {"sp"})
+
+    def head(self, env: Timing, filters: FilterChain | None, stats: Stats) -> tuple[Head, Raw]:
+        """A fresh socket's two sides: the application's and the pipes'."""
+        raise NotImplementedError
+
+
+class Raw(Junction):
+    """A raw half: pipes in turn on the way out, a fair queue of (header, body) on the way in."""
+
+    def __init__(self, env: Timing, filters: FilterChain | None, stats: Stats) -> None:
+        self.env = env
+        self.filters = filters
+        self.stats = stats
+        self.pipes: dict[int, Pipe] = {}
+        self.ring = Ring()
+        self.queue: FairQueue[deque[Incoming]] = FairQueue()
+        self._batch: deque[Incoming] = deque()
+        self._batch_pipe: Pipe | None = None
+        self.head: Head
+
+    # Pipes.
+
+    def attached(self, pipe: Pipe) -> None:
+        self.pipes[pipe.id] = pipe
+        if pipe.ready:
+            self.ring.add(pipe)
+        pipe.below.want(MANY)
+        self.head.sendable.open()
+
+    def detached(self, pipe: Pipe) -> None:
+        self.pipes.pop(pipe.id, None)
+        self.ring.remove(pipe)
+
+    def writable(self, pipe: Pipe) -> None:
+        if pipe.ready:
+            self.ring.add(pipe)
+            self.head.sendable.open()
+        else:
+            self.ring.remove(pipe)
+
+    # Messages.
+
+    def put(self, header: bytes, body: Chunks, route: int) -> bool:
+        """Send one message; False: not now."""
+        raise LocalProtocolError("this pattern does not send", layer=self.head.name)
+
+    def pop(self) -> tuple[Pipe, bytes, bytes] | None:
+        """The next message that came in, with its pipe; None: none now."""
+        if not self._batch:
+            taken = self.queue.take()
+            if taken is None:
+                return None
+            self._batch_pipe, self._batch = taken
+        assert self._batch_pipe is not None
+        header, body = self._batch.popleft()
+        return self._batch_pipe, header, body
+
+    @property
+    def can_put(self) -> bool:
+        """Whether ``put`` would take a message now."""
+        return bool(self.ring)
+
+    def route_header(self, pipe: Pipe, header: bytes) -> bytes:
+        """The header that a raw socket shows for a message of ``pipe``."""
+        return header
+
+    def encode(self, body: Chunks) -> Chunks:
+        """Run the end filters over an outgoing body."""
+        return body if self.filters is None else self.filters.encode([body])[0]
+
+    def arrive(self, pipe: Pipe, incoming: deque[Incoming]) -> None:
+        """Queue what came in, after the end filters."""
+        if self.filters is not None:
+            bodies = self.filters.decode([body for _, body in incoming])
+            passed = deque(
+                (entry[0], body)
+                for entry, body in zip(incoming, bodies, strict=True)
+                if body is not None
+            )
+            self.stats.refused += len(incoming) - len(passed)
+            incoming = passed
+        if incoming:
+            self.queue.put(pipe, incoming)
+            self.head.receivable.open()
+
+
+class RawHead(Head):
+    """A raw socket: messages with their headers, no bookkeeping."""
+
+    def __init__(self, name: str, raw: Raw) -> None:
+        super().__init__()
+        self.name = name
+        self._raw = raw
+
+    def offer(self, body: bytes) -> bool:
+        return self.offer_message(Message(body))
+
+    def offer_message(self, message: Message) -> bool:
+        raw = self._raw
+        if not raw.put(message.header, raw.encode(message.body), message.pipe):
+            return False
+        raw.stats.sent += 1
+        return True
+
+    def take(self) -> bytes | None:
+        message = self.take_message()
+        return None if message is None else message.body
+
+    def take_message(self) -> Message | None:
+        popped = self._raw.pop()
+        if popped is None:
+            return None
+        pipe, header, body = popped
+        self._raw.stats.received += 1
+        return Message(body, self._raw.route_header(pipe, header), pipe.id)
+
+    def _more(self) -> bytes | None:
+        return self.take()

@@ -1,0 +1,84 @@
+"""A device: two raw halves back to back, which pass messages on both ways.
+
+Each raw half does to the header what its protocol asks of a hop, so a REQ behind a device finds its answer. Filters may
+stand between the two: what goes from front to back is encoded by them, what comes back is decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..core.errors import StackError
+from ..core.filtering import Filter, FilterChain
+from ..core.layer import Chunks
+from .base import PatternSpec, Raw
+
+__all__ = ["Device", "check_pair"]
+
+
+def check_pair(front: PatternSpec, back: PatternSpec) -> None:
+    """Refuse two sockets that make no device.
+
+    Raises:
+        StackError: they are not raw, or not each other's peers.
+    """
+    for spec in (front, back):
+        if not getattr(spec, "raw", False):
+            raise StackError(
+                f"a device needs raw sockets, and this {spec.name} is cooked",
+                layer=spec.name,
+                field="raw",
+                mend=f"Use {type(spec).__name__}(raw=True).",
+            )
+    if front.number != back.peer_number:
+        raise StackError(
+            f"a device joins a protocol with its peer, and {front.name} and {back.name} are none",
+            layer=front.name,
+            field="peer",
+        )
+
+
+class Device:
+    """Moves messages between two raw halves of one hub, as fast as the far side takes them."""
+
+    def __init__(self, front: Raw, back: Raw, inside: Sequence[Filter] = ()) -> None:
+        self.forwarded = 0
+        self._inside = FilterChain(inside) if inside else None
+        self._closed = False
+        self._link(front, back, outward=True)
+        self._link(back, front, outward=False)
+
+    @property
+    def refused(self) -> int:
+        """Messages that the filters inside did not let pass."""
+        return self._inside.refused if self._inside is not None else 0
+
+    def close(self) -> None:
+        """Pass nothing on any more."""
+        self._closed = True
+
+    def _link(self, source: Raw, sink: Raw, outward: bool) -> None:
+        def pump() -> None:
+            if self._closed:
+                return
+            while sink.can_put:
+                popped = source.pop()
+                if popped is None:
+                    source.head.receivable.add(pump)
+                    return
+                pipe, header, body = popped
+                passed = self._pass(body, outward)
+                if passed is not None:
+                    sink.put(source.route_header(pipe, header), passed, 0)
+                    self.forwarded += 1
+            sink.head.sendable.add(pump)
+
+        pump()
+
+    def _pass(self, body: bytes, outward: bool) -> Chunks | None:
+        """What the filters inside make of a body. What travels on is one piece, as it came."""
+        if self._inside is None:
+            return body
+        if outward:
+            return self._inside.encode([body])[0]
+        return self._inside.decode([body])[0]

@@ -1,0 +1,213 @@
+"""PUSH and PULL: each message goes to one of many. SP protocol numbers 0x50 and 0x51; no header.
+
+There is no acknowledgement: a message that was written to a peer that then dies is lost, and what the kernel had not
+taken yet is counted (:attr:`~sockstack.core.head.Stats.lost`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
+
+from ..core.filtering import FilterChain
+from ..core.head import Head, Message, Stats
+from ..core.hub import Timing
+from ..core.interfaces import CanRecv, CanSend, Pattern, Pipe as PipeInterface
+from ..core.junction import FairQueue, Pipe
+from ..core.layer import Chunks
+from ..core.spec import Spec
+from .base import PatternSpec, Raw, RawHead
+
+__all__ = ["Pull", "PullOps", "Push", "PushOps"]
+
+BATCH = 65536
+"""Bytes handed to one pipe at a time: at most so much is lost with a pipe, or one message."""
+
+
+class PushOps(CanSend):
+    """What a PUSH socket does."""
+
+
+class PullOps(CanRecv):
+    """What a PULL socket does."""
+
+
+@dataclass(frozen=True)
+class Push(PatternSpec, Spec[PipeInterface, Pattern[PushOps]]):
+    """The sending end of a pipeline: each message goes to the peer that has been ready longest.
+
+    Without a peer that takes more, ``send`` waits. What a peer sends is dropped and counted.
+
+    Args:
+        raw: no difference to the bytes; for devices.
+    """
+
+    _: KW_ONLY
+    raw: bool = False
+
+    name: ClassVar[str] = "push"
+    number: ClassVar[int] = 0x50
+    peer_number: ClassVar[int] = 0x51
+
+    def head(self, env: Timing, filters: FilterChain | None, stats: Stats) -> tuple[Head, Raw]:
+        raw = RawPush(env, filters, stats)
+        raw.head = RawHead(self.name, raw) if self.raw else PushHead(raw)
+        return raw.head, raw
+
+
+@dataclass(frozen=True)
+class Pull(PatternSpec, Spec[PipeInterface, Pattern[PullOps]]):
+    """The receiving end of a pipeline: messages from all peers, in turn.
+
+    Args:
+        raw: no difference to the bytes; for devices.
+    """
+
+    _: KW_ONLY
+    raw: bool = False
+
+    name: ClassVar[str] = "pull"
+    number: ClassVar[int] = 0x51
+    peer_number: ClassVar[int] = 0x50
+
+    def head(self, env: Timing, filters: FilterChain | None, stats: Stats) -> tuple[Head, Raw]:
+        raw = RawPull(env, filters, stats)
+        raw.head = RawHead(self.name, raw) if self.raw else PullHead(raw)
+        return raw.head, raw
+
+
+class RawPush(Raw):
+    """Pipes in turn; nothing comes back."""
+
+    def receive(self, pipe: Pipe, units: list[bytes]) -> None:
+        self.stats.dropped += len(units)
+
+    def put(self, header: bytes, body: Chunks, route: int) -> bool:
+        pipe = self.ring.next()
+        if pipe is None:
+            return False
+        pipe.below.send((body,))
+        return True
+
+
+class PushHead(Head):
+    """A PUSH socket."""
+
+    name = "push"
+    bursts = True
+
+    def __init__(self, raw: RawPush) -> None:
+        super().__init__()
+        self._raw = raw
+
+    def offer(self, body: bytes) -> bool:
+        raw = self._raw
+        pipe = raw.ring.next()
+        if pipe is None:
+            return False
+        pipe.below.send((body if raw.filters is None else raw.encode(body),))
+        raw.stats.sent += 1
+        return True
+
+    def offer_many(self, bodies: Sequence[bytes]) -> int:
+        """Shares the batch out over the pipes that are ready, each at most :data:`BATCH` bytes."""
+        raw = self._raw
+        done = 0
+        total = len(bodies)
+        while done < total and raw.ring:
+            stop = self._cut(bodies, done, max(1, -(-(total - done) // len(raw.ring))))
+            units: Sequence[Chunks] = bodies[done:stop]
+            if raw.filters is not None:
+                units = raw.filters.encode(units)
+            pipe = raw.ring.next()
+            assert pipe is not None
+            pipe.below.send(units)
+            done = stop
+        raw.stats.sent += done
+        return done
+
+    @staticmethod
+    def _cut(bodies: Sequence[bytes], start: int, count: int) -> int:
+        """Where a share that begins at ``start`` ends: after ``count`` messages, or at the byte limit if sooner."""
+        stop = min(len(bodies), start + count)
+        if sum(map(len, bodies[start:stop])) <= BATCH:
+            return stop
+        size = 0
+        for index in range(start, stop):
+            size += len(bodies[index])
+            if size > BATCH:
+                return max(index, start + 1)
+        return stop
+
+
+class RawPull(Raw):
+    """A fair queue of batches of bodies: there is no header to keep beside them."""
+
+    bodies: FairQueue[list[bytes]]
+
+    def __init__(self, env: Timing, filters: FilterChain | None, stats: Stats) -> None:
+        super().__init__(env, filters, stats)
+        self.bodies = FairQueue()
+        self._pipe: Pipe | None = None
+
+    def receive(self, pipe: Pipe, units: list[bytes]) -> None:
+        if self.filters is not None:
+            passed = [unit for unit in self.filters.decode(units) if unit is not None]
+            self.stats.refused += len(units) - len(passed)
+            units = passed
+        if units:
+            self.bodies.put(pipe, units)
+            self.head.receivable.open()
+
+    def refill(self) -> bool:
+        """Move the next batch into the head's inbox; False if there is none."""
+        taken = self.bodies.take()
+        if taken is None:
+            return False
+        self._pipe, units = taken
+        self.stats.received += len(units)
+        self.head.inbox.extend(units)
+        return True
+
+    def pop(self) -> tuple[Pipe, bytes, bytes] | None:
+        inbox = self.head.inbox
+        while True:
+            try:
+                body = inbox.popleft()
+            except IndexError:
+                if not self.refill():
+                    return None
+            else:
+                assert self._pipe is not None
+                return self._pipe, b"", body
+
+
+class PullHead(Head):
+    """A PULL socket. Its inbox may be emptied by any thread; only who holds the hub's lock fills it."""
+
+    name = "pull"
+
+    def __init__(self, raw: RawPull) -> None:
+        super().__init__()
+        self._raw = raw
+
+    def take(self) -> bytes | None:
+        popped = self._raw.pop()
+        return None if popped is None else popped[2]
+
+    def take_many(self, most: int) -> list[bytes] | None:
+        inbox = self.inbox
+        if not inbox and not self._raw.refill():
+            return None
+        bodies: list[bytes] = []
+        try:
+            while len(bodies) < most:
+                bodies.append(inbox.popleft())
+        except IndexError:
+            pass
+        return bodies or None
+
+    def take_message(self) -> Message | None:
+        popped = self._raw.pop()
+        return None if popped is None else Message(popped[2], b"", popped[0].id)

@@ -1,0 +1,300 @@
+"""A stream over a non-blocking descriptor: the bottom layer of every connection that has one."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+from ..core.capabilities import Capabilities
+from ..core.errors import PeerAborted, SockstackError
+from ..core.hub import Hub, Watch
+from ..core.transport import Link
+
+
+__all__ = ["READ_SIZE", "StreamLink"]
+
+log = logging.getLogger("sockstack.link")
+
+READ_SIZE = 65536
+"""Bytes of one read. Larger buffers make the allocator map and unmap memory at each read."""
+
+GATHER = 256
+"""Chunks of one gathering write; the system's limit is 1,024 or more."""
+
+
+class StreamSocket(Protocol):
+    """What a link asks of a socket."""
+
+    def fileno(self) -> int:
+        """The descriptor to watch."""
+
+    def recv(self, size: int, /) -> bytes:
+        """Read; b"" is the end."""
+
+    def send(self, data: bytes | memoryview, /) -> int:
+        """Write; the count of bytes taken."""
+
+    def sendmsg(self, chunks: Sequence[bytes | memoryview], /) -> int:
+        """Write several chunks in one call."""
+
+    def shutdown(self, how: int, /) -> None:
+        """End the output."""
+
+    def close(self) -> None:
+        """Let go."""
+
+
+class StreamLink(Link):
+    """Bytes to and from the kernel.
+
+    What the kernel does not take at once waits here, and ``writable(False)`` says so; a stack that heeds it leaves at
+    most one batch waiting. Reading goes on while there is credit.
+    """
+
+
+    def __init__(
+        self,
+        hub: Hub,
+        sock: StreamSocket,
+        record: Capabilities,
+    ) -> None:
+        self.hub = hub
+        self.record = record
+        self._sock: StreamSocket | None = sock
+        self._recv = sock.recv
+        self._send = sock.send
+        self._watch: Watch | None = None
+        self._writer: Watch | None = None
+        self._pending: deque[bytes | memoryview] = deque()
+        self._wanted = 0
+        self._reading = True
+        self._blocked = False
+        self._deferred = False
+        self._ending = False
+
+    # From above.
+
+    def open(self) -> None:
+        if self._sock is None:
+            return
+        self._watch_on(self.hub)
+        self.above.opened(self.record)
+
+    def want(self, n: int) -> None:
+        self._wanted = n
+        if n and not self._reading and self._watch is not None and not self.remote_ended:
+            self._reading = True
+            self._watch.read(True)
+
+    def send(self, units: Sequence[bytes]) -> None:
+        if self._sock is None or self._ending:
+            return
+        if self._blocked or self._deferred:
+            self._pending.extend(units)
+            return
+        if self.hub.turning:
+            self._pending.extend(units)
+            self._deferred = True
+            self.hub.flush_later(self._flush_deferred)
+            return
+        if len(units) == 1:
+            unit = units[0]
+            try:
+                sent = self._send(unit)
+            except BlockingIOError:
+                sent = 0
+            except OSError as error:
+                self._cut(error)
+                return
+            if sent == len(unit):
+                return
+            self._pending.append(memoryview(unit)[sent:] if sent else unit)
+        else:
+            self._pending.extend(units)
+            self._flush()
+            if not self._pending:
+                return
+        self._block()
+
+    def end(self) -> None:
+        if not self._ending:
+            self._ending = True
+            if not self._pending:
+                self._shutdown()
+
+    def abort(self) -> None:
+        sock, self._sock = self._sock, None
+        if sock is None:
+            return
+        self._unwatch()
+        self.hub.need(self, False)
+        self._pending.clear()
+        sock.close()
+
+    @property
+    def unsent(self) -> int:
+        """Bytes accepted and not yet taken by the kernel."""
+        return sum(map(len, self._pending))
+
+    # From the hub.
+
+    def on_readable(self) -> None:
+        if self._wanted <= 0:
+            self._reading = False
+            if self._watch is not None:
+                self._watch.read(False)
+            return
+        try:
+            data = self._recv(READ_SIZE)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._cut(error)
+            return
+        if data:
+            try:
+                self.above.receive([data])
+            except Exception as error:  # a layer's bug must not cost the other connections
+                self._fault(error)
+            return
+        self.remote_ended = True
+        self._reading = False
+        if self._watch is not None:
+            self._watch.read(False)
+        self.above.ended()
+
+    def on_writable(self) -> None:
+        self._flush()
+        if not self._pending and self._blocked:
+            self._blocked = False
+            if self._writer is not None:
+                self._writer.write(False)
+            self.hub.need(self, False)
+            if self._ending:
+                self._shutdown()
+            else:
+                self.above.writable(True)
+
+    # Moving and handing over.
+
+    def move(self, hub: Hub) -> None:
+        """Go on living on another hub."""
+        self._unwatch()
+        if self._blocked:
+            self.hub.need(self, False)
+            hub.need(self, True)
+        self.hub = hub
+        if self._sock is not None:
+            self._watch_on(hub)
+            assert self._watch is not None
+            assert self._writer is not None
+            self._watch.read(self._reading)
+            self._writer.write(self._blocked)
+
+    def release(self) -> StreamSocket | None:
+        """Give the descriptor away; the link is over without closing it. None if it is closed already."""
+        sock, self._sock = self._sock, None
+        self._unwatch()
+        self.hub.need(self, False)
+        return sock
+
+    def forked(self) -> None:
+        """This process is a forked child, and the connection is the parent's: close our copy of the descriptor."""
+        sock, self._sock = self._sock, None
+        self._watch = self._writer = None
+        self._pending.clear()
+        if sock is not None:
+            sock.close()
+
+    # Inside.
+
+    def _watch_on(self, hub: Hub) -> None:
+        assert self._sock is not None
+        self._watch = hub.watch(
+            self._sock.fileno(), self.on_readable, self.on_writable, self.forked
+        )
+        self._writer = self._watch
+
+    def _unwatch(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _flush_deferred(self) -> None:
+        self._deferred = False
+        if self._sock is None:
+            return
+        self._flush()
+        if self._pending:
+            self._block()
+        elif self._ending:
+            self._shutdown()
+
+    def _flush(self) -> None:
+        """Write what waits until the kernel takes no more; large units are gathered, nothing is copied."""
+        pending = self._pending
+        while pending and self._sock is not None:
+            try:
+                if len(pending) == 1:
+                    sent = self._send(pending[0])
+                else:
+                    sent = self._gather()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._cut(error)
+                return
+            while pending and len(pending[0]) <= sent:
+                sent -= len(pending.popleft())
+            if sent:
+                pending[0] = memoryview(pending[0])[sent:]
+                return
+
+    def _gather(self) -> int:
+        assert self._sock is not None
+        chunks = [self._pending[index] for index in range(min(len(self._pending), GATHER))]
+        return self._sock.sendmsg(chunks)
+
+    def _block(self) -> None:
+        self._blocked = True
+        if self._writer is not None:
+            self._writer.write(True)
+        self.hub.need(self, True)
+        if not self._ending:
+            self.above.writable(False)
+
+    def _shutdown(self) -> None:
+        if self._sock is None:
+            return
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            if error.errno not in (errno.ENOTCONN, errno.EPIPE):
+                self._cut(error)
+
+    def _fault(self, error: Exception) -> None:
+        """A layer above raised where it must not. Its connection is over."""
+        fault = SockstackError(f"internal fault: {error!r}", layer=self.name, path=self.path)
+        fault.__cause__ = error
+        log.error("%s", fault, exc_info=error)
+        self.abort()
+        self.above.broken(fault)
+
+    def _cut(self, error: OSError) -> None:
+        """The connection is dead. What goes up is said when the turn ends if this happened under a caller's send."""
+        fault = PeerAborted(
+            f"the connection was cut: {error.strerror or error}", layer=self.name, path=self.path
+        )
+        fault.__cause__ = error
+        self.abort()
+        if self.hub.turning:
+            self.above.broken(fault)
+        else:
+            self.hub.post(lambda: self.above.broken(fault))
