@@ -32,7 +32,7 @@ row that is made once and are compared whole."""
 ROW = 256
 
 WARM_UP = 0.25
-"""Part of a run's time that passes before the clock is started."""
+"""How long a run goes on before the clock is started, as a part of the time that is measured."""
 
 _NUMBERS = struct.Struct(">QI")
 

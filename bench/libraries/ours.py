@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import sockstack
+import sockstack.asyncio
 from sockstack.layers.checksum import Checksum
 
 from ..traffic import Role
@@ -44,8 +45,6 @@ class Ours:
 
     async def open_async(self, role: Role, url: str, size: int) -> AsyncCalls:
         """A socket of the running loop."""
-        import sockstack.asyncio
-
         pattern = self._pattern(role)
         socket: Any
         if role.listens:

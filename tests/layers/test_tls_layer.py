@@ -30,6 +30,7 @@ from sockstack.core.marks import (
 )
 from sockstack.core.spec import Role
 from sockstack.layers.tls import Tls
+from sockstack.layers.tls_layer import TlsLayer
 
 from .tls_pair import NAME, RECORD, CutAt, End, Files, context_for, make_files, pump, singly
 
@@ -207,7 +208,7 @@ def test_sending_nothing_writes_nothing(specs: tuple[Tls, Tls]) -> None:
 
 def test_a_mebibyte_each_way_at_once(specs: tuple[Tls, Tls]) -> None:
     client, server = joined(specs)
-    chance = random.Random(1)  # noqa: S311  # test data
+    chance = random.Random(1)
     there, back = chance.randbytes(1 << 20), chance.randbytes(1 << 20)
     for start in range(0, 1 << 20, 100_000):
         client.send(there[start : start + 100_000])
@@ -219,6 +220,37 @@ def test_a_mebibyte_each_way_at_once(specs: tuple[Tls, Tls]) -> None:
     pump(client, server, reads, reads)
     assert server.top.data == there
     assert client.top.data == back
+
+
+def test_writes_that_are_taken_in_part_are_completed(specs: tuple[Tls, Tls]) -> None:
+    client, server = joined(specs)
+    assert isinstance(client.layer, TlsLayer)
+    write = client.layer._write
+    client.layer._write = lambda data: write(memoryview(data)[:1000])
+    client.send(bytes(range(256)) * 40)
+    pump(client, server)
+    assert server.top.data == bytes(range(256)) * 40
+
+
+def test_what_comes_from_below_in_the_middle_of_a_turn_keeps_its_order(
+    specs: tuple[Tls, Tls],
+) -> None:
+    client, server = joined(specs)
+    client.send(b"one, ")
+    first = client.bottom.take()
+    client.send(b"two")
+    second = client.bottom.take()
+
+    def more() -> None:
+        if len(server.top.chunks) == 1:
+            server.layer.receive([second])
+            server.layer.ended()
+            server.layer.broken(PeerAborted("reset"))
+
+    server.top.on_receive = more
+    server.layer.receive([first])
+    assert server.top.data == b"one, two"
+    assert server.top.events[-3:] == ["receive", "receive", "broken"]
 
 
 # Credit.
@@ -596,8 +628,13 @@ def test_end_at_every_cut_of_what_the_peer_sends(specs: tuple[Tls, Tls]) -> None
 
 def test_byte_by_byte(specs: tuple[Tls, Tls]) -> None:
     client, server = ends(specs)
+
+    def answer() -> None:
+        if server.top.data == b"ping":
+            server.send(b"pong")
+
     client.top.on_opened = lambda: client.send(b"ping")
-    server.top.on_receive = lambda: server.top.data == b"ping" and server.send(b"pong")
+    server.top.on_receive = answer
     client.open()
     server.open()
     pump(client, server, singly, singly)

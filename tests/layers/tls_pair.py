@@ -31,13 +31,13 @@ class Env:
     """A world without time and chance."""
 
     def now(self) -> float:
-        return 0.0
+        raise NotImplementedError
 
     def wall(self) -> float:
-        return 0.0
+        raise NotImplementedError
 
     def randbits(self, bits: int) -> int:
-        return 0
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -244,5 +244,5 @@ def context_for(
     return context
 
 
-PAST = datetime.datetime(2001, 1, 1, tzinfo=datetime.timezone.utc)
-FUTURE = datetime.datetime(2999, 1, 1, tzinfo=datetime.timezone.utc)
+PAST = datetime.datetime(2001, 1, 1, tzinfo=datetime.UTC)
+FUTURE = datetime.datetime(2999, 1, 1, tzinfo=datetime.UTC)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from functools import cached_property
 from typing import Any
 
 __all__ = [
+    "MESSAGE",
     "STREAM",
     "UNLIMITED",
     "Auth",
@@ -212,7 +212,11 @@ _COSTS = frozenset({"scope", "head", "tail", "align", "setup_rtts"})
 
 @dataclass(frozen=True)
 class Requirement:
-    """What a layer demands of the record below it; a field left at None demands nothing."""
+    """What a layer demands of the record below it; a field left at None demands nothing.
+
+    Attributes:
+        demands: the fields that are demanded, with what is wanted, in the order of the fields.
+    """
 
     unit: Unit | None = None
     peers: Peers | None = None
@@ -232,17 +236,13 @@ class Requirement:
     confidential: Confidential | None = None
     integrity: Integrity | None = None
     replay_safe: bool | None = None
-    features: frozenset[str] = field(default=frozenset())
+    features: frozenset[str] = frozenset()
+    demands: tuple[tuple[str, Any], ...] = field(init=False, compare=False, repr=False)
 
-    @cached_property
-    def demands(self) -> tuple[tuple[str, Any], ...]:
-        """The fields that are demanded, with what is wanted, in the order of the fields."""
-        values = ((entry.name, getattr(self, entry.name)) for entry in fields(self))
-        return tuple(
-            (name, wanted)
-            for name, wanted in values
-            if wanted is not None and wanted != frozenset()
-        )
+    def __post_init__(self) -> None:
+        values = vars(self).items()
+        demanded = tuple(item for item in values if item[1] is not None and item[1] != frozenset())
+        object.__setattr__(self, "demands", demanded)
 
     def shortfalls(self, record: Capabilities) -> Iterator[Shortfall]:
         """Each field of ``record`` that does not meet the demand, in the order of the fields."""
@@ -271,6 +271,9 @@ class Shortfall:
 
 STREAM = Requirement(unit=Unit.STREAM, reliable=True, ordered=Ordered.TOTAL)
 """The demand of most sessions and framers: a reliable, ordered byte stream."""
+
+MESSAGE = Requirement(unit=Unit.MESSAGE)
+"""The demand of most filters: messages, however unreliable."""
 
 
 def satisfies(record: Capabilities, wanted: Capabilities) -> bool:

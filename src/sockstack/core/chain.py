@@ -173,6 +173,21 @@ class Chain:
         """The layers that have deadlines of their own."""
         return [layer for layer in self.layers if layer.timed]
 
+    def count_through(self, through: type[LayerSpec] | None) -> int:
+        """How many layers there are from the top down to the one of that kind; without one, the topmost alone.
+
+        Raises:
+            LocalProtocolError: there is no such layer.
+        """
+        if through is None:
+            return 1
+        for index, spec in enumerate(self.specs):
+            if isinstance(spec, through):
+                return index + 1
+        raise LocalProtocolError(
+            f"there is no {through.__name__} in {self.path}", layer="stack", path=self.path
+        )
+
     def obstacle(self, count: int) -> str | None:
         """Why the topmost ``count`` layers cannot be taken off now, as a clause; None if they can."""
         for layer in self.layers[:count]:

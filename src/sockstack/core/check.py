@@ -222,7 +222,8 @@ def _demands(spec: LayerSpec, below: Capabilities) -> tuple[Requirement, ...]:
     implied: dict[str, object] = {}
     if spec.kind is Kind.SESSION and not below.session and not spec.establishes:
         implied["session"] = True
-    if spec.stateful:
+    whole = below.reliable and below.ordered is Ordered.TOTAL and below.nodup
+    if spec.stateful and not whole:
         implied.update(reliable=True, ordered=Ordered.TOTAL, nodup=True)
     if not below.any_bytes and (spec.kind in _WRITERS or spec.header):
         implied["any_bytes"] = True

@@ -65,6 +65,7 @@ class ConnectionCore(ChainTop):
 
     def opened(self, record: Capabilities) -> None:
         self.state = after(self.state, Event.OPENED)
+        self.receivable.open()
         self.tell_opened()
 
     def receive(self, units: list[bytes]) -> None:
@@ -181,6 +182,16 @@ class ConnectionCore(ChainTop):
     def drained(self) -> bool | None:
         """True when all that was accepted is with the kernel or cannot get there any more; None: not yet."""
         return True if self.state is State.BROKEN or not self.chain.unsent else None
+
+    def is_open(self) -> bool | None:
+        """True once all layers are open; None: not yet.
+
+        Raises:
+            SockstackError: why they will not open.
+        """
+        if self.error is not None:
+            raise self.error
+        return None if self.state is State.OPENING else True
 
     # Taking layers off and putting others on.
 

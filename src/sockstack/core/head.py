@@ -75,6 +75,11 @@ class Head:
         self.receivable = Gate()
         self.sendable = Gate()
 
+    @property
+    def ready(self) -> bool:
+        """Whether a message would find a peer that takes it now."""
+        return True
+
     def offer(self, body: bytes) -> bool:
         """Take a message to send; False: not now."""
         raise LocalProtocolError(f"a {self.name} socket does not send", layer=self.name)
@@ -113,7 +118,7 @@ class Head:
         raise LocalProtocolError(f"a {self.name} socket has no contexts", layer=self.name)
 
     def close(self) -> None:
-        """Give up what is outstanding. The socket goes on."""
+        """Of a context: give up what is outstanding. The socket goes on."""
 
     def _more(self) -> bytes | None:
         """One more for a batch; patterns that answer each message have none."""

@@ -176,6 +176,10 @@ class FairQueue(Generic[B]):
         if pipe.batches == self._high:
             pipe.below.want(0)
 
+    def clear(self) -> None:
+        """Drop everything."""
+        self._batches.clear()
+
     def take(self) -> tuple[Pipe, B] | None:
         """The oldest batch, or None; its pipe may go on."""
         if not self._batches:

@@ -169,14 +169,14 @@ def _write(value: Any, takes: frozenset[str]) -> str:
         return repr(value)
     if kind is tuple:
         return f"({', '.join(_write(entry, frozenset()) for entry in value)})"
-    if kind is str:
-        if _BARE.fullmatch(value) and _read_word(value, takes) == value and value != _HIDDEN:
-            return str(value)
-        return _quote(value, str.isprintable)
-    if kind is bytes:
-        text = value.decode("latin-1")
-        if text.isascii() and _BARE.fullmatch(text) and _read_word(text, takes) == value:
-            return str(text)
+    if kind is str or kind is bytes:
+        text = value if kind is str else value.decode("latin-1")
+        if _BARE.fullmatch(text) and text != _HIDDEN:
+            word = _read_word(text, takes)
+            if type(word) is kind and word == value:
+                return str(text)
+        if kind is str:
+            return _quote(text, str.isprintable)
         return "b" + _quote(text, lambda char: " " <= char <= "~")
     return f"<{kind.__name__.lower()}>"
 

@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from ..core.capabilities import Capabilities, Unit
 from ..core.chain import Chain, ChainTop
 from ..core.connection import ConnectionCore
-from ..core.errors import EndpointError, SockstackError, StackError
+from ..core.errors import Closed, EndpointError, LocalProtocolError, SockstackError, StackError
 from ..core.hub import Cancellable, Hub
 from ..core.interfaces import Os, Stream
 from ..core.junction import Gate
 from ..core.session import SessionCore
 from ..core.spec import Kind, LayerSpec, Role, Spec, Stack, layers_of
 from ..core.transport import Accepted, Bound, Dialed, Failed, Link, TransportSpec
+from .hub import BaseHub
+from .socket_core import hub_of
 from .endpoints import DialerCore, EndpointOptions, ListenerCore
 
-__all__ = ["AcceptCore", "DialCore", "SessionStream", "check_connection", "new_core", "open_link"]
+__all__ = ["AcceptCore", "DialCore", "SessionStream", "check_connection", "check_hub", "new_core", "open_link"]
+
+
+H = TypeVar("H", bound=BaseHub)
 
 
 def check_connection(where: object) -> tuple[LayerSpec, ...]:
@@ -42,6 +47,21 @@ def check_connection(where: object) -> tuple[LayerSpec, ...]:
     if any(spec.kind is Kind.PATTERN for spec in layers):
         raise StackError("a stack with a pattern makes a socket", layer=layers[0].name, field="R1")
     return layers
+
+
+def check_hub(specs: Sequence[LayerSpec], kind: type[H]) -> H | None:
+    """The hub that a live object at the bottom lives on, or None.
+
+    Raises:
+        LocalProtocolError: it belongs to the other driver.
+    """
+    hub = hub_of(specs)
+    if hub is not None and not isinstance(hub, kind):
+        raise LocalProtocolError(
+            f"{specs[-1].name} belongs to the {hub.driver} driver; use the functions of that driver",
+            layer="stack",
+        )
+    return hub
 
 
 def new_core(specs: Sequence[LayerSpec]) -> ConnectionCore:
@@ -118,6 +138,7 @@ class AcceptCore:
         self._specs = specs
         self._ready: deque[ConnectionCore] = deque()
         self._most = options.openings
+        self._closed = False
         self.listener = ListenerCore(hub, self, specs, options, inherit)
 
     def new_top(self) -> ChainTop:
@@ -136,15 +157,19 @@ class AcceptCore:
     def take(self) -> ConnectionCore | None:
         """The next open connection; None: none yet."""
         if not self._ready:
+            if self._closed:
+                raise Closed("the listener is closed", layer="listener")
             return None
         self.listener.pause(False)
         return self._ready.popleft()
 
     def close(self) -> None:
         """Stop listening; drop those that nobody fetched."""
+        self._closed = True
         self.listener.close()
         while self._ready:
             self._ready.popleft().abort()
+        self.gate.open()
 
 
 @dataclass(frozen=True, eq=False)

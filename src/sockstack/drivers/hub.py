@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..core.errors import SockstackError
-from ..core.timers import Timer, Timers
+from ..core.hub import Cancellable
+from ..core.timers import Timers
 
 __all__ = ["BaseHub", "pipe_ids"]
 
@@ -50,7 +51,7 @@ class BaseHub:
         """A random integer of that many bits; not for secrets."""
         return random.getrandbits(bits)
 
-    def call_at(self, when: float, call: Callable[[], None]) -> Timer:
+    def call_at(self, when: float, call: Callable[[], None]) -> Cancellable:
         """Call at the instant ``when``."""
         timer = self.timers.add(when, call)
         self.timer_added(when)
@@ -125,4 +126,9 @@ class BaseHub:
         except SockstackError as error:
             log.warning("unhandled: %s", error)
         except Exception:
-            log.exception("internal fault in %r", call)
+            BaseHub.report(call)
+
+    @staticmethod
+    def report(call: Callable[[], None]) -> None:
+        """Log the exception that ``call`` has raised and must not have."""
+        log.exception("internal fault in %r", call)

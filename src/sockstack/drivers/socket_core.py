@@ -196,6 +196,7 @@ class SocketCore:
             if orderly:
                 pipe.below.end()
             pipe.close(None)
+        self.raw.close()
 
 
 def hub_of(specs: Sequence[LayerSpec]) -> Any:

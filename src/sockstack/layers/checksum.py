@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 from zlib import crc32
 
-from ..core.capabilities import Capabilities, Integrity, Requirement, Unit
+from ..core.capabilities import MESSAGE, Capabilities, Integrity, Requirement
 from ..core.filtering import Filter
 from ..core.layer import Chunks, Layer
 from ..core.spec import Build, Header, Kind, LayerSpec, MessageFilter
@@ -35,7 +35,7 @@ class Checksum(LayerSpec, MessageFilter):
 
     @property
     def requires(self) -> tuple[Requirement, ...]:
-        return (Requirement(unit=Unit.MESSAGE),)
+        return (MESSAGE,)
 
     def derive(self, below: Capabilities) -> Capabilities:
         return below.with_head(

@@ -9,6 +9,7 @@ Four octets are what Erlang's ``{packet, 4}`` and Java's ``DataOutputStream.writ
 
 from __future__ import annotations
 
+import struct
 from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
@@ -21,7 +22,9 @@ from ..core.spec import Build, Header, Kind, LayerSpec, Spec
 
 __all__ = ["Prefix", "PrefixLayer"]
 
-SIZES = (1, 2, 4, 8)
+LENGTHS = {
+    size: struct.Struct(">" + code) for size, code in ((1, "B"), (2, "H"), (4, "I"), (8, "Q"))
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Prefix(LayerSpec, Spec[Stream, Message]):
     kind: ClassVar[Kind] = Kind.FRAMER
 
     def __post_init__(self) -> None:
-        if self.size not in SIZES:
+        if self.size not in LENGTHS:
             raise StackError(
                 f"prefix takes a length of 1, 2, 4 or 8 octets, not {self.size!r}",
                 layer="prefix",
@@ -93,53 +96,41 @@ class PrefixLayer(LengthFramer):
 
     def __init__(self, size: int, max_unit: int) -> None:
         super().__init__()
-        self._size = size
+        self._length = LENGTHS[size]
         self._max_unit = max_unit
-        self._last_size = -1
-        self._last_head = b""
-        self._seen_head = b""
-        self._seen_size = 0
 
     def head(self, size: int) -> bytes:
-        if size != self._last_size:
-            if size > self._max_unit:
-                raise LocalProtocolError(
-                    f"a message of {size} bytes, and this stack carries at most {self._max_unit}: Prefix(limit=…)",
-                    layer=self.name,
-                    path=self.path,
-                )
-            self._last_size = size
-            self._last_head = size.to_bytes(self._size, "big")
-        return self._last_head
+        if size > self._max_unit:
+            raise LocalProtocolError(
+                f"a message of {size} bytes, and this stack carries at most {self._max_unit}: Prefix(limit=…)",
+                layer=self.name,
+                path=self.path,
+            )
+        return self._length.pack(size)
 
     def parse(self, data: bytes, pos: int, units: list[bytes], room: int) -> int:
-        header = self._size
-        seen_head, seen_size = self._seen_head, self._seen_size
+        unpack, header = self._length.unpack_from, self._length.size
+        limit = self._max_unit
         append = units.append
         end = len(data)
-        while room:
-            start = pos + header
-            if start > end:
-                break
-            head = data[pos:start]
-            if head != seen_head:  # messages of one size come in runs
-                size = int.from_bytes(head, "big")
-                if size > self._max_unit:
-                    self.refuse(
-                        TooBig(
-                            f"the peer sends {size} bytes, {self._max_unit} are allowed: Prefix(limit=…)",
-                            limit=self._max_unit,
-                            size=size,
-                        )
+        last = end - header
+        while room and pos <= last:
+            (size,) = unpack(data, pos)
+            if size > limit:
+                self.refuse(
+                    TooBig(
+                        f"the peer sends {size} bytes, {limit} are allowed: Prefix(limit=…)",
+                        limit=limit,
+                        size=size,
                     )
-                    break
-                seen_head, seen_size = head, size
-            stop = start + seen_size
+                )
+                break
+            start = pos + header
+            stop = start + size
             if stop > end:
-                self.incomplete(header, seen_size)
+                self.incomplete(header, size)
                 break
             append(data[start:stop])
             pos = stop
             room -= 1
-        self._seen_head, self._seen_size = seen_head, seen_size
         return pos

@@ -57,25 +57,21 @@ def _finish(context: ssl.SSLContext, spec: Tls) -> ssl.SSLContext:
         context.set_alpn_protocols(list(spec.alpn))
     if spec.cert is not None:
         cert, key = str(spec.cert), None if spec.key is None else str(spec.key)
+
+        def password() -> str:
+            """Answers OpenSSL, which would ask on the terminal."""
+            if spec.password is None:
+                what = f"tls: the key in {key or cert} is encrypted: Tls(password=…)"
+                raise StackError(what, layer="tls", field="password")
+            return spec.password
+
         try:
-            context.load_cert_chain(cert, key, _Password(spec.password, key or cert))
+            context.load_cert_chain(cert, key, password)
+        except StackError:
+            raise
         except (OSError, ValueError) as error:
             raise _unusable("cert", cert if key is None else f"{cert} with {key}", error) from error
     return context
-
-
-class _Password:
-    """Answers OpenSSL, which would ask on the terminal."""
-
-    def __init__(self, password: str | None, path: str) -> None:
-        self._password = password
-        self._path = path
-
-    def __call__(self) -> str:
-        if self._password is None:
-            what = f"tls: the key in {self._path} is encrypted: Tls(password=…)"
-            raise StackError(what, layer="tls", field="password")
-        return self._password
 
 
 def _trust(context: ssl.SSLContext, spec: Tls) -> None:
@@ -89,21 +85,15 @@ def _trust(context: ssl.SSLContext, spec: Tls) -> None:
         else:
             context.load_verify_locations(cafile=ca)
     except (OSError, ValueError) as error:
-        raise _unusable(
-            "ca", "what was given" if isinstance(ca, bytes) else str(ca), error
-        ) from error
+        what = "what was given" if isinstance(ca, bytes) else str(ca)
+        raise _unusable("ca", what, error) from error
 
 
 def _unusable(field: str, what: str, error: OSError | ValueError) -> StackError:
-    if isinstance(error, StackError):
-        return error
-    if isinstance(error, ssl.SSLError) or not isinstance(error, OSError):
-        reason = getattr(error, "reason", None)
-        why = (
-            "the key belongs to another certificate"
-            if reason == "KEY_VALUES_MISMATCH"
-            else str(error)
-        )
+    if getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
+        why = "the key belongs to another certificate"
+    elif isinstance(error, ssl.SSLError) or not isinstance(error, OSError):
+        why = str(error)
     else:
         why = error.strerror or str(error)
     return StackError(f"tls: {field}: {what} cannot be used: {why}", layer="tls", field=field)

@@ -1,4 +1,7 @@
-"""The name that a client asks for, read from its first flight. OpenSSL's own way to tell it prints what it cannot decode."""
+"""The name that a client asks for, read from its first flight.
+
+Python's own way to tell it prints an error to stderr for a name that it cannot decode, which any peer could cause.
+"""
 
 from __future__ import annotations
 

@@ -227,12 +227,19 @@ class TlsLayer(Layer):
                 if not self._shake():
                     break
             elif self._wanted > 0 and self._state is not State.BROKEN:
-                if not self._plain:
+                plain = self._plain
+                if not plain:
                     self._feed()
                     self._decrypt()
-                    if not self._plain:
+                    if not plain:
                         break
-                self._deliver()
+                data = plain[0] if len(plain) == 1 else b"".join(plain)
+                plain.clear()
+                if self._wanted < MANY:
+                    self._wanted = max(0, self._wanted - len(data))
+                self.above.receive([data])
+                if not self._raw and not self._inbound.pending:
+                    break
             else:
                 break
         self._busy = False
@@ -293,14 +300,6 @@ class TlsLayer(Layer):
         except ssl.SSLError as error:
             self._fault = self._judge(error)
         self._flush()
-
-    def _deliver(self) -> None:
-        plain = self._plain
-        data = plain[0] if len(plain) == 1 else b"".join(plain)
-        plain.clear()
-        if self._wanted < MANY:
-            self._wanted = max(0, self._wanted - len(data))
-        self.above.receive([data])
 
     def _encrypt(self, data: bytes) -> None:
         size = len(data)

@@ -6,7 +6,7 @@ from collections import deque
 from typing import ClassVar, TypeAlias
 
 from ..core.capabilities import Capabilities, Requirement, Unit
-from ..core.errors import LocalProtocolError
+from ..core.errors import Closed, LocalProtocolError
 from ..core.filtering import FilterChain
 from ..core.head import Head, Message, Stats
 from ..core.hub import Timing
@@ -61,6 +61,25 @@ class Raw(Junction):
         self._batch: deque[Incoming] = deque()
         self._batch_pipe: Pipe | None = None
         self.head: Head
+        self.closed = False
+
+    def close(self) -> None:
+        """The socket is closed: drop what nobody fetched, and wake all who wait; they are told."""
+        self.closed = True
+        self._batch.clear()
+        self.queue.clear()
+        self.head.inbox.clear()
+        self.head.receivable.open()
+        self.head.sendable.open()
+
+    def check(self) -> None:
+        """For those who find nothing here.
+
+        Raises:
+            Closed: there will never be anything.
+        """
+        if self.closed:
+            raise Closed("the socket is closed", layer=self.head.name)
 
     # Pipes.
 
@@ -93,6 +112,7 @@ class Raw(Junction):
         if not self._batch:
             taken = self.queue.take()
             if taken is None:
+                self.check()
                 return None
             self._batch_pipe, self._batch = taken
         assert self._batch_pipe is not None

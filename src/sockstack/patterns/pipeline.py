@@ -86,6 +86,7 @@ class RawPush(Raw):
     def put(self, header: bytes, body: Chunks, route: int) -> bool:
         pipe = self.ring.next()
         if pipe is None:
+            self.check()
             return False
         pipe.below.send((body,))
         return True
@@ -101,10 +102,15 @@ class PushHead(Head):
         super().__init__()
         self._raw = raw
 
+    @property
+    def ready(self) -> bool:
+        return bool(self._raw.ring)
+
     def offer(self, body: bytes) -> bool:
         raw = self._raw
         pipe = raw.ring.next()
         if pipe is None:
+            raw.check()
             return False
         pipe.below.send((body if raw.filters is None else raw.encode(body),))
         raw.stats.sent += 1
@@ -124,6 +130,8 @@ class PushHead(Head):
             assert pipe is not None
             pipe.below.send(units)
             done = stop
+        if not done:
+            raw.check()
         raw.stats.sent += done
         return done
 
@@ -160,10 +168,15 @@ class RawPull(Raw):
             self.bodies.put(pipe, units)
             self.head.receivable.open()
 
+    def close(self) -> None:
+        self.bodies.clear()
+        super().close()
+
     def refill(self) -> bool:
         """Move the next batch into the head's inbox; False if there is none."""
         taken = self.bodies.take()
         if taken is None:
+            self.check()
             return False
         self._pipe, units = taken
         self.stats.received += len(units)

@@ -144,6 +144,7 @@ class RawReq(Raw):
     def put(self, header: bytes, body: Chunks, route: int) -> bool:
         pipe = self.ring.next()
         if pipe is None:
+            self.check()
             return False
         pipe.below.send(((header, *body) if type(body) is tuple else (header, body),))  # type: ignore[arg-type]
         return True
@@ -167,6 +168,7 @@ class Requests(RawReq):
         """Send a request for ``asker``; False: no pipe takes one now."""
         pipe = self.ring.next()
         if pipe is None:
+            self.check()
             return False
         if asker.id is not None:
             self.forget(asker)
@@ -236,6 +238,13 @@ class Requests(RawReq):
                 asker.receivable.open()
         self._house()
 
+    def close(self) -> None:
+        super().close()
+        for asker in self.waiting.values():
+            asker.receivable.open()
+        if self._timer is not None:
+            self._timer.cancel()
+
     def _house(self) -> None:
         """Send again what lost its pipe or its time, as far as pipes take it."""
         while self._homeless and self.ring:
@@ -298,6 +307,7 @@ class ReqHead(Head):
         if self.failure is not None:
             failure, self.failure = self.failure, None
             raise failure
+        self._requests.check()
         if self.id is None:
             raise LocalProtocolError("nothing was asked: send a request first", layer="req")
         return None
@@ -394,6 +404,7 @@ class RepHead(Head):
     def offer(self, body: bytes) -> bool:
         pipe = self._pipe
         if pipe is None:
+            self._raw.check()
             raise LocalProtocolError("there is no request to answer: receive one first", layer="rep")
         raw = self._raw
         if pipe.alive:

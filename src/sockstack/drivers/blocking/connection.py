@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar, cast, overload
 
 from ...core.connection import ConnectionCore
-from ...core.errors import Closed, Deadline, EndOfStream, LocalProtocolError, Owned
+from ...core.errors import Closed, Deadline, EndOfStream, Owned
 from ...core.interfaces import Message, Mux, Os, Pattern, Stream
 from ...core.junction import Gate
 from ...core.life import State
@@ -19,11 +19,12 @@ from ..connection_core import (
     DialCore,
     SessionStream,
     check_connection,
+    check_hub,
     new_core,
     open_link,
 )
 from ..endpoints import EndpointOptions
-from ..socket_core import hub_of, split_pattern
+from ..socket_core import split_pattern
 from ..timeouts import DEFAULT, Default, Timeout
 from .hub import BlockingHub
 from .socket import Socket
@@ -124,7 +125,7 @@ class Connection:
     def _take_off(self, through: type[Any] | None, timeout: Timeout) -> ConnectionCore:
         core, hub = self._core, self._hub
         with self._lock():
-            count = self._count(through)
+            count = core.chain.count_through(through)
             self._wait(lambda: core.settle(count), core.receivable, timeout, "detach")
             fresh = ConnectionCore()
             core.take_off(count, fresh)
@@ -137,21 +138,9 @@ class Connection:
             fresh = new_core(specs)
             self._core.put_on(specs, fresh)
             self._taken = True
-            fresh.on_closed = lambda error: fresh.receivable.open()
-            self._wait(lambda: _is_open(fresh), fresh.receivable, timeout, "attach")
+            self._wait(fresh.is_open, fresh.receivable, timeout, "attach")
             self._hub.leave()
         return fresh
-
-    def _count(self, through: type[Any] | None) -> int:
-        specs = self._core.chain.specs
-        if through is None:
-            return 1
-        for index, spec in enumerate(specs):
-            if isinstance(spec, through):
-                return index + 1
-        raise LocalProtocolError(
-            f"there is no {through.__name__} in {self.path}", layer="connection", path=self.path
-        )
 
     # Inside.
 
@@ -179,12 +168,6 @@ class Connection:
             raise Deadline(
                 f"{what}: nothing within {timeout:g} s", layer="connection", path=self.path
             ) from None
-
-
-def _is_open(core: ConnectionCore) -> bool | None:
-    if core.error is not None:
-        raise core.error
-    return None if core.state is State.OPENING else True
 
 
 class MessageConnection(Connection):
@@ -368,9 +351,9 @@ class ConnectionListener(Generic[C]):
     ) -> None:
         self.timeout = timeout
         specs = check_connection(stack)
-        hub = hub_of(specs)
+        hub = check_hub(specs, BlockingHub)
         self._owns_hub = hub is None
-        self._hub: BlockingHub = BlockingHub() if hub is None else hub
+        self._hub = BlockingHub() if hub is None else hub
         try:
             with self._hub.lock:
                 self._core = AcceptCore(self._hub, specs, options, inherit)
@@ -521,14 +504,9 @@ def attach(
 
 def _connect(stack: Any, role: Role, timeout: float | None, handshake: float) -> Connection:
     specs = check_connection(stack)
-    hub = hub_of(specs)
-    owns_hub = hub is None
-    if owns_hub:
-        hub = BlockingHub()
-    elif not isinstance(hub, BlockingHub):
-        raise LocalProtocolError(
-            f"{specs[-1].name} belongs to the {hub.driver} driver", layer="dial"
-        )
+    theirs = check_hub(specs, BlockingHub)
+    owns_hub = theirs is None
+    hub = BlockingHub() if theirs is None else theirs
     with hub.lock:
         attempt: DialCore | None = None
         try:

@@ -7,18 +7,19 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
-from ...core.errors import Closed, Deadline, SockstackError
+from ...core.errors import Closed, Deadline
 from ...core.head import Head, Message
 from ...core.interfaces import CanContext, CanRecv, CanSend, Os, Pattern, Pipe
 from ...core.junction import Gate
 from ...core.spec import Spec
-from ..endpoints import DialerCore, EndpointOptions, ListenerCore
+from ..endpoints import EndpointOptions
+from ..handles import Dialer, Listener
 from ..socket_core import PipeInfo, SocketCore
 from ..timeouts import DEFAULT, Default, Timeout
 from .burst import FULL, SMALL, Outbox
 from .hub import BlockingHub
 
-__all__ = ["Context", "Dialer", "Listener", "Socket"]
+__all__ = ["Context", "Socket"]
 
 log = logging.getLogger("sockstack.socket")
 
@@ -28,47 +29,6 @@ T = TypeVar("T")
 
 MANY_AT_ONCE = 1024
 """Messages that ``recv_many`` gives at most unless told otherwise."""
-
-
-class Dialer:
-    """One address that a socket keeps connected to."""
-
-    def __init__(self, hub: BlockingHub, core: DialerCore) -> None:
-        self._hub = hub
-        self._core = core
-
-    @property
-    def state(self) -> str:
-        """``connecting``, ``up``, ``waiting`` (for the next attempt) or ``closed``."""
-        return self._core.state.value
-
-    @property
-    def error(self) -> SockstackError | None:
-        """Why the last attempt failed; None if it did not."""
-        return self._core.error
-
-    def close(self) -> None:
-        """Dial no more. An open connection stays."""
-        with self._hub.lock:
-            self._core.close()
-
-
-class Listener:
-    """One address that a socket accepts connections on."""
-
-    def __init__(self, hub: BlockingHub, core: ListenerCore) -> None:
-        self._hub = hub
-        self._core = core
-
-    @property
-    def address(self) -> str:
-        """Where it listens, with the real port: text that a dialler takes behind the scheme."""
-        return self._core.address
-
-    def close(self) -> None:
-        """Accept no more. Open connections stay."""
-        with self._hub.lock:
-            self._core.close()
 
 
 class Talker(Generic[P_co]):
@@ -267,7 +227,6 @@ class Context(Talker[P_co]):
         """Give up what is outstanding."""
         with self._hub.lock:
             self._head.close()
-            self._take = self._offer = _closed  # type: ignore[assignment]
 
     def __enter__(self) -> Context[P_co]:
         return self
@@ -342,7 +301,7 @@ class Socket(Talker[P_co]):
             hub.leave()
             if wait:
                 self._wait(core.is_up, self._head.sendable, timeout, "dial")
-        return Dialer(hub, core)
+        return Dialer(core, hub.lock)
 
     def reach(self, where: str | Spec[Os, Pipe], within: float) -> Dialer:
         """Dial, and wait for the first connection.
@@ -355,7 +314,7 @@ class Socket(Talker[P_co]):
         with self._adopt(specs).lock:
             core = self._core.add_dialer(specs)
             self._wait(core.outcome, self._head.sendable, within, "dial")
-        return Dialer(self._hub, core)
+        return Dialer(core, self._hub.lock)
 
     def listen(self, where: str | Spec[Os, Pipe], *, inherit: bool = False) -> Listener:
         """Accept connections on an address. ``inherit``: a forked child goes on accepting on the same descriptor.
@@ -368,7 +327,7 @@ class Socket(Talker[P_co]):
         with self._adopt(specs).lock:
             core = self._core.add_listener(specs, inherit)
             self._hub.leave()
-        return Listener(self._hub, core)
+        return Listener(core, self._hub.lock)
 
     def context(self: Socket[CanContext]) -> Context[P_co]:
         """A context of its own state over this socket's pipes."""
@@ -413,9 +372,6 @@ class Socket(Talker[P_co]):
                     pass
             left = core.unsent() + (len(outbox.messages) if outbox is not None else 0)
             core.close(orderly=not left)
-            self._take = self._offer = _closed  # type: ignore[assignment]
-            self._head = _ClosedHead()
-            self._inbox.clear()
             if core.owns_hub:
                 hub.close()
             else:
@@ -458,23 +414,3 @@ class Socket(Talker[P_co]):
         if outbox is not None and not outbox.drain():
             return False
         return not self._core.unsent()
-
-
-class _ClosedHead(Head):
-    """What a closed socket asks."""
-
-    def offer(self, body: bytes) -> bool:
-        raise Closed("the socket is closed", layer="socket")
-
-    def take(self) -> bytes | None:
-        raise Closed("the socket is closed", layer="socket")
-
-    def take_message(self) -> Message | None:
-        raise Closed("the socket is closed", layer="socket")
-
-    def context(self) -> Head:
-        raise Closed("the socket is closed", layer="socket")
-
-
-def _closed(*args: object) -> Any:
-    raise Closed("the socket is closed", layer="socket")

@@ -1,0 +1,26 @@
+"""sockstack on asyncio: the names of :mod:`sockstack`, to be awaited. Runs on any loop that has ``add_reader``, uvloop too."""
+
+from __future__ import annotations
+
+from .drivers.aio.connection import (
+    ConnectionListener,
+    MessageConnection,
+    Session,
+    StreamConnection,
+    attach,
+    dial,
+    listen,
+)
+from .drivers.aio.socket import Context, Socket
+
+__all__ = [
+    "ConnectionListener",
+    "Context",
+    "MessageConnection",
+    "Session",
+    "Socket",
+    "StreamConnection",
+    "attach",
+    "dial",
+    "listen",
+]

@@ -1,0 +1,458 @@
+"""Connections and sessions of the asyncio driver, and how they come about: dial, listen, attach."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import Any, Generic, TypeVar, cast, overload
+
+from ...core.connection import ConnectionCore
+from ...core.errors import Closed, Deadline, EndOfStream, Owned
+from ...core.interfaces import Message, Mux, Os, Pattern, Stream
+from ...core.junction import Gate
+from ...core.life import State
+from ...core.marks import Key
+from ...core.session import SessionCore
+from ...core.spec import LayerSpec, Role, Spec, Stack, layers_of
+from ..connection_core import (
+    AcceptCore,
+    DialCore,
+    SessionStream,
+    check_connection,
+    check_hub,
+    new_core,
+    open_link,
+)
+from ..endpoints import EndpointOptions
+from ..socket_core import split_pattern
+from ..timeouts import DEFAULT, Default, Timeout
+from .hub import AsyncioHub, current_hub
+from .socket import Socket
+
+__all__ = [
+    "Connection",
+    "ConnectionListener",
+    "MessageConnection",
+    "Session",
+    "StreamConnection",
+    "attach",
+    "dial",
+    "listen",
+]
+
+P = TypeVar("P")
+T = TypeVar("T")
+C = TypeVar("C", bound="Connection")
+
+
+class Connection:
+    """What connections of all interfaces have in common. Several tasks may use one."""
+
+    def __init__(self, hub: AsyncioHub, core: ConnectionCore, timeout: float | None) -> None:
+        self.timeout = timeout
+        self._hub = hub
+        self._core = core
+        self._taken = False
+
+    @property
+    def path(self) -> str:
+        """The layers, top first: ``prefix<tls<tcp``."""
+        return self._core.chain.path
+
+    @property
+    def state(self) -> State:
+        """Where it is in its life."""
+        return self._core.state
+
+    def get(self, key: Key[T]) -> T | None:
+        """What the layers know under ``key`` (addresses, certificates, …): the topmost that knows answers."""
+        return self._mine().chain.get(key)
+
+    def end(self) -> None:
+        """End our output, in order; the peer's may go on. What was sent before arrives before the end."""
+        self._mine().end()
+
+    async def close(self, linger: float = 1.0) -> int:
+        """End our output, give what was accepted ``linger`` seconds to be written, and let go. May be called twice.
+
+        Returns:
+            Bytes that could not be written.
+        """
+        if self._taken:
+            return 0
+        core = self._core
+        core.end()
+        if linger > 0 and core.drained() is None:
+            try:
+                await self._hub.wait(core.drained, core.sendable, self._hub.now() + linger)
+            except Deadline:
+                pass
+        left = core.chain.unsent
+        core.abort(Closed("this connection is closed", layer="connection"))
+        return left
+
+    def abort(self) -> None:
+        """Let go at once; what was accepted and not written is lost."""
+        if not self._taken:
+            self._core.abort(Closed("this connection was aborted", layer="connection"))
+
+    async def __aenter__(self: C) -> C:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.path}, {self.state.value}>"
+
+    # Layers on a live connection.
+
+    async def _take_off(self, through: type[Any] | None, timeout: Timeout) -> ConnectionCore:
+        core = self._mine()
+        count = core.chain.count_through(through)
+        await self._wait(lambda: core.settle(count), core.receivable, timeout, "detach")
+        fresh = ConnectionCore()
+        core.take_off(count, fresh)
+        self._taken = True
+        return fresh
+
+    async def _put_on(self, specs: tuple[LayerSpec, ...], timeout: Timeout) -> ConnectionCore:
+        fresh = new_core(specs)
+        self._mine().put_on(specs, fresh)
+        self._taken = True
+        await self._wait(fresh.is_open, fresh.receivable, timeout, "attach")
+        return fresh
+
+    # Inside.
+
+    def _mine(self) -> ConnectionCore:
+        if self._taken:
+            raise Owned("this connection goes on under another object", layer="connection")
+        return self._core
+
+    async def _wait(
+        self, attempt: Callable[[], T | None], gate: Gate, timeout: Timeout, what: str
+    ) -> T:
+        result = attempt()
+        if result is not None:
+            return result
+        if isinstance(timeout, Default):
+            timeout = self.timeout
+        hub = self._hub
+        try:
+            return await hub.wait(attempt, gate, None if timeout is None else hub.now() + timeout)
+        except Deadline:
+            raise Deadline(
+                f"{what}: nothing within {timeout:g} s", layer="connection", path=self.path
+            ) from None
+
+
+class MessageConnection(Connection):
+    """A connection of messages: units arrive whole, in order, or the connection fails visibly."""
+
+    async def send(self, data: bytes | bytearray | memoryview, timeout: Timeout = DEFAULT) -> None:
+        """Send a message; returns when it is accepted: queued or written.
+
+        Raises:
+            TooBig: the stack cannot carry it; nothing was sent.
+            Deadline: there was no room in time; it is not accepted.
+            LocalProtocolError: our output has ended, or the payload cannot go through a layer.
+        """
+        body = data if type(data) is bytes else bytes(data)
+        core = self._mine()
+        core.check_size(body)
+        if not core.offer(body):
+            await self._wait(lambda: core.offer(body) or None, core.sendable, timeout, "send")
+
+    async def recv(self, timeout: Timeout = DEFAULT) -> bytes:
+        """The next message. A timeout or a cancellation loses none.
+
+        Raises:
+            EndOfStream: the peer has ended its output.
+            Deadline: nothing came in time.
+            SockstackError: what broke the connection, after all good messages.
+        """
+        core = self._mine()
+        return await self._wait(core.take, core.receivable, timeout, "recv")
+
+    async def recv_many(self, most: int = 1024, timeout: Timeout = DEFAULT) -> list[bytes]:
+        """What is there, at least one message and at most ``most``. Raises like :meth:`recv`."""
+        core = self._mine()
+        return await self._wait(
+            lambda: core.take_many(most), core.receivable, timeout, "recv_many"
+        )
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Messages until the peer ends its output."""
+        while True:
+            try:
+                yield await self.recv()
+            except EndOfStream:
+                return
+
+    async def detach(
+        self, through: type[LayerSpec] | None = None, *, timeout: Timeout = DEFAULT
+    ) -> StreamConnection:
+        """Take the layers from the top down to ``through`` off (by default the topmost), each in its own orderly way.
+
+        The connection goes on as a byte stream under the object that is given, and begins with what the layers had
+        received and not decoded. This object is used up.
+
+        Raises:
+            LocalProtocolError: a layer has no end that both sides can see, or messages wait to be received.
+            Deadline: the peer did not end its side of a layer in time.
+        """
+        return StreamConnection(self._hub, await self._take_off(through, timeout), self.timeout)
+
+    async def switch(
+        self, layers: Spec[Stream, Message], *, timeout: Timeout = DEFAULT
+    ) -> MessageConnection:
+        """Put ``layers`` in the place of the topmost layer, on the live connection."""
+        below = await self.detach(timeout=timeout)
+        return await below.attach(layers, timeout=timeout)
+
+
+class StreamConnection(Connection):
+    """A connection of bytes without boundaries."""
+
+    async def send(self, data: bytes | bytearray | memoryview, timeout: Timeout = DEFAULT) -> None:
+        """Send bytes, all of them; returns when they are accepted: queued or written."""
+        body = data if type(data) is bytes else bytes(data)
+        core = self._mine()
+        if not core.offer(body):
+            await self._wait(lambda: core.offer(body) or None, core.sendable, timeout, "send")
+
+    async def recv(self, size: int = 65536, timeout: Timeout = DEFAULT) -> bytes:
+        """What is there, at least one byte and at most ``size``.
+
+        Raises:
+            EndOfStream: the peer has ended its output.
+            Deadline: nothing came in time.
+        """
+        core = self._mine()
+        return await self._wait(lambda: core.take_bytes(size), core.receivable, timeout, "recv")
+
+    async def recv_exactly(self, size: int, timeout: Timeout = DEFAULT) -> bytes:
+        """Exactly ``size`` bytes. What came before a failure stays and can be received.
+
+        Raises:
+            EndOfStream: the peer ended before.
+        """
+        core = self._mine()
+        return await self._wait(
+            lambda: core.take_exactly(size), core.receivable, timeout, "recv_exactly"
+        )
+
+    @overload
+    async def attach(self, layers: Spec[Stream, Mux], *, timeout: Timeout = 10.0) -> Session: ...
+    @overload
+    async def attach(
+        self, layers: Spec[Stream, Message], *, timeout: Timeout = 10.0
+    ) -> MessageConnection: ...
+    @overload
+    async def attach(
+        self, layers: Spec[Stream, Stream], *, timeout: Timeout = 10.0
+    ) -> StreamConnection: ...
+    async def attach(self, layers: Spec[Stream, Any], *, timeout: Timeout = 10.0) -> Connection:
+        """Put layers on this live connection; they begin with what was received and not fetched.
+
+        The connection goes on under the object that is given, when its layers are open. This object is used up.
+
+        Raises:
+            StackError: the layers do not fit; this object goes on.
+            Deadline: they did not open in time.
+        """
+        return wrap(self._hub, await self._put_on(layers_of(layers), timeout), self.timeout)
+
+    async def detach(
+        self, through: type[LayerSpec] | None = None, *, timeout: Timeout = DEFAULT
+    ) -> StreamConnection:
+        """Take layers off, down to ``through``: see :meth:`MessageConnection.detach`."""
+        return StreamConnection(self._hub, await self._take_off(through, timeout), self.timeout)
+
+
+class Session(Connection):
+    """Many streams over one connection, opened from either side."""
+
+    _core: SessionCore
+
+    async def open(self) -> StreamConnection:
+        """A new stream."""
+        return await dial(self.stream(), timeout=self.timeout)
+
+    async def accept(self, timeout: Timeout = DEFAULT) -> StreamConnection:
+        """The next stream that the peer opens."""
+        core = self._core
+        link = await self._wait(core.take_stream, core.receivable, timeout, "accept")
+        return StreamConnection(
+            self._hub, open_link(self._hub, self.stream(), link), self.timeout
+        )
+
+    def stream(self) -> SessionStream:
+        """A stream of this session as the bottom of another stack: dialling opens one, listening takes the peer's."""
+        return SessionStream(self._core, self._hub)
+
+
+def wrap(hub: AsyncioHub, core: ConnectionCore, timeout: float | None) -> Connection:
+    """The connection object that fits the topmost interface."""
+    if isinstance(core, SessionCore):
+        return Session(hub, core, timeout)
+    kind = StreamConnection if core.is_stream else MessageConnection
+    return kind(hub, core, timeout)
+
+
+class ConnectionListener(Generic[C]):
+    """Accepts connections of one stack. Each opens beside the others, so a slow one keeps nobody waiting."""
+
+    def __init__(self, stack: object, timeout: float | None, options: EndpointOptions) -> None:
+        self.timeout = timeout
+        specs = check_connection(stack)
+        self._hub = check_hub(specs, AsyncioHub) or current_hub()
+        self._core = AcceptCore(self._hub, specs, options, inherit=False)
+
+    @property
+    def address(self) -> str:
+        """Where it listens, with the real port."""
+        return self._core.listener.address
+
+    async def accept(self, timeout: Timeout = DEFAULT) -> C:
+        """The next connection that is open.
+
+        Raises:
+            Deadline: nobody came in time.
+            Closed: the listener is closed.
+        """
+        if isinstance(timeout, Default):
+            timeout = self.timeout
+        hub = self._hub
+        core = self._core.take()
+        if core is None:
+            deadline = None if timeout is None else hub.now() + timeout
+            try:
+                core = await hub.wait(self._core.take, self._core.gate, deadline)
+            except Deadline:
+                raise Deadline(f"accept: nobody within {timeout:g} s", layer="listener") from None
+        return cast(C, wrap(hub, core, self.timeout))
+
+    async def __aiter__(self) -> AsyncIterator[C]:
+        """Connections until the listener is closed."""
+        while True:
+            try:
+                yield await self.accept()
+            except Closed:
+                return
+
+    def close(self) -> None:
+        """Stop listening. Accepted connections go on."""
+        self._core.close()
+
+    async def __aenter__(self) -> ConnectionListener[C]:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+@overload
+async def dial(
+    stack: Spec[Os, Pattern[P]], *, timeout: float | None = None, handshake: float = 10.0
+) -> Socket[P]: ...
+@overload
+async def dial(
+    stack: Spec[Os, Mux], *, timeout: float | None = None, handshake: float = 10.0
+) -> Session: ...
+@overload
+async def dial(
+    stack: Spec[Os, Message], *, timeout: float | None = None, handshake: float = 10.0
+) -> MessageConnection: ...
+@overload
+async def dial(
+    stack: Spec[Os, Stream], *, timeout: float | None = None, handshake: float = 10.0
+) -> StreamConnection: ...
+async def dial(stack: Any, *, timeout: float | None = None, handshake: float = 10.0) -> Any:
+    """Connect, and return when the first connection works. See :func:`sockstack.dial`."""
+    top, rest = split_pattern(layers_of(stack))
+    if not top:
+        return await _connect(stack, Role.DIALER, timeout, handshake)
+    socket: Socket[Any] = Socket(Stack(top), timeout=timeout, handshake=handshake)
+    try:
+        await socket.reach(Stack(rest), handshake)
+    except BaseException:
+        await socket.close(linger=0)
+        raise
+    return socket
+
+
+@overload
+async def attach(
+    stack: Spec[Os, Mux],
+    *,
+    server: bool = False,
+    timeout: float | None = None,
+    handshake: float = 10.0,
+) -> Session: ...
+@overload
+async def attach(
+    stack: Spec[Os, Message],
+    *,
+    server: bool = False,
+    timeout: float | None = None,
+    handshake: float = 10.0,
+) -> MessageConnection: ...
+@overload
+async def attach(
+    stack: Spec[Os, Stream],
+    *,
+    server: bool = False,
+    timeout: float | None = None,
+    handshake: float = 10.0,
+) -> StreamConnection: ...
+async def attach(
+    stack: Any, *, server: bool = False, timeout: float | None = None, handshake: float = 10.0
+) -> Any:
+    """Put a stack on something that is connected already. See :func:`sockstack.attach`."""
+    return await _connect(stack, Role.LISTENER if server else Role.DIALER, timeout, handshake)
+
+
+async def _connect(stack: Any, role: Role, timeout: float | None, handshake: float) -> Connection:
+    specs = check_connection(stack)
+    hub = check_hub(specs, AsyncioHub) or current_hub()
+    attempt = DialCore(hub, specs, EndpointOptions(handshake=handshake), role)
+    try:
+        core = await hub.wait(attempt.result, attempt.gate, hub.now() + handshake)
+    except Deadline:
+        attempt.close()
+        raise Deadline(f"{specs[-1]} did not answer within {handshake:g} s") from None
+    except BaseException:
+        attempt.close()
+        raise
+    return wrap(hub, core, timeout)
+
+
+@overload
+def listen(
+    stack: Spec[Os, Mux], *, timeout: float | None = None, handshake: float = 10.0
+) -> ConnectionListener[Session]: ...
+@overload
+def listen(
+    stack: Spec[Os, Message], *, timeout: float | None = None, handshake: float = 10.0
+) -> ConnectionListener[MessageConnection]: ...
+@overload
+def listen(
+    stack: Spec[Os, Stream], *, timeout: float | None = None, handshake: float = 10.0
+) -> ConnectionListener[StreamConnection]: ...
+def listen(
+    stack: Any, *, timeout: float | None = None, handshake: float = 10.0
+) -> ConnectionListener[Any]:
+    """Listen for connections of a stack without a pattern. See :func:`sockstack.listen`."""
+    return ConnectionListener(stack, timeout, EndpointOptions(handshake=handshake))

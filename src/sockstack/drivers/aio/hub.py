@@ -1,0 +1,168 @@
+"""The hub of the asyncio driver: the loop leads it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import weakref
+from collections.abc import Callable
+from typing import TypeVar
+
+from ...core.errors import Deadline
+from ...core.hub import Cancellable
+from ...core.junction import Gate
+from ..hub import BaseHub
+
+__all__ = ["AsyncioHub", "current_hub"]
+
+T = TypeVar("T")
+
+
+class LoopWatch:
+    """A descriptor on a loop."""
+
+    __slots__ = ("_hub", "_on_readable", "_on_writable", "_reading", "_writing", "fd", "forked")
+
+    def __init__(
+        self,
+        hub: AsyncioHub,
+        fd: int,
+        on_readable: Callable[[], None],
+        on_writable: Callable[[], None],
+        forked: Callable[[], None] | None,
+    ) -> None:
+        self._hub: AsyncioHub | None = hub
+        self._on_readable = on_readable
+        self._on_writable = on_writable
+        self._reading = self._writing = False
+        self.fd = fd
+        self.forked = forked
+        self.read(True)
+
+    def read(self, flag: bool) -> None:
+        """Whether to call ``on_readable``."""
+        if flag is not self._reading and self._hub is not None:
+            self._reading = flag
+            loop = self._hub.loop
+            if flag:
+                loop.add_reader(self.fd, self._hub.turn, self._on_readable)
+            else:
+                loop.remove_reader(self.fd)
+
+    def write(self, flag: bool) -> None:
+        """Whether to call ``on_writable``."""
+        if flag is not self._writing and self._hub is not None:
+            self._writing = flag
+            loop = self._hub.loop
+            if flag:
+                loop.add_writer(self.fd, self._hub.turn, self._on_writable)
+            else:
+                loop.remove_writer(self.fd)
+
+    def close(self) -> None:
+        """Stop watching."""
+        if self._hub is not None:
+            self.read(False)
+            self.write(False)
+            self._hub.watches.discard(self)
+            self._hub = None
+
+
+class AsyncioHub(BaseHub):
+    """All that lives on one loop. Used from the loop's thread only; :meth:`post` alone may be called from others."""
+
+    driver = "asyncio"
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self.loop = loop
+        self.now = loop.time
+        self.watches: set[LoopWatch] = set()
+        self._thread = threading.get_ident()
+        self._woken = False
+
+    def watch(
+        self,
+        fd: int,
+        on_readable: Callable[[], None],
+        on_writable: Callable[[], None],
+        forked: Callable[[], None] | None,
+    ) -> LoopWatch:
+        """Watch a descriptor."""
+        watch = LoopWatch(self, fd, on_readable, on_writable, forked)
+        self.watches.add(watch)
+        return watch
+
+    def call_at(self, when: float, call: Callable[[], None]) -> Cancellable:
+        """Call at the instant ``when``, on the loop's clock."""
+        return self.loop.call_at(when, self.turn, call)
+
+    def turn(self, call: Callable[[], None]) -> None:
+        """Make one call of a transport, a timer or a neighbour, and what follows from it."""
+        self.turning = True
+        try:
+            call()
+        except Exception:
+            self.report(call)
+        if self._flushes or self._posted:
+            self.end_turn()
+        self.turning = False
+
+    def wake(self) -> None:
+        if self._woken:
+            return
+        self._woken = True
+        if threading.get_ident() == self._thread:
+            self.loop.call_soon(self.turn, self._awake)
+        else:
+            self.loop.call_soon_threadsafe(self.turn, self._awake)
+
+    def _awake(self) -> None:
+        self._woken = False
+
+    async def wait(
+        self, attempt: Callable[[], T | None], gate: Gate, deadline: float | None
+    ) -> T:
+        """Until ``attempt`` gives something, trying each time ``gate`` opens. Cancelling it loses nothing.
+
+        Raises:
+            Deadline: the instant has passed.
+        """
+        while True:
+            future: asyncio.Future[None] = self.loop.create_future()
+
+            def wake(future: asyncio.Future[None] = future) -> None:
+                if not future.done():
+                    future.set_result(None)
+
+            timer = None if deadline is None else self.loop.call_at(deadline, wake)
+            gate.add(wake)
+            try:
+                await future
+            finally:
+                gate.remove(wake)
+                if timer is not None:
+                    timer.cancel()
+            result = attempt()
+            if result is not None:
+                return result
+            if deadline is not None and self.loop.time() >= deadline:
+                raise Deadline("the time allowed has passed")
+
+
+_hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncioHub] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def current_hub() -> AsyncioHub:
+    """The hub of the running loop.
+
+    Raises:
+        RuntimeError: no loop runs in this thread.
+    """
+    loop = asyncio.get_running_loop()
+    hub = _hubs.get(loop)
+    if hub is None:
+        hub = _hubs[loop] = AsyncioHub(loop)
+    return hub

@@ -1,0 +1,359 @@
+"""Sockets of the asyncio driver: the same names as the blocking ones, to be awaited."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from ...core.errors import Closed, Deadline
+from ...core.head import Head, Message
+from ...core.interfaces import CanContext, CanRecv, CanSend, Os, Pattern, Pipe
+from ...core.junction import Gate
+from ...core.spec import Spec
+from ..endpoints import EndpointOptions
+from ..handles import Dialer, Listener
+from ..socket_core import PipeInfo, SocketCore
+from ..timeouts import DEFAULT, Default, Timeout
+from .hub import AsyncioHub, current_hub
+
+__all__ = ["Context", "Socket"]
+
+log = logging.getLogger("sockstack.socket")
+
+P = TypeVar("P")
+P_co = TypeVar("P_co", covariant=True)
+T = TypeVar("T")
+
+MANY_AT_ONCE = 1024
+"""Messages that ``recv_many`` gives at most unless told otherwise."""
+
+COLLECTED = 1024
+"""Messages that may wait for the end of a loop tick."""
+
+
+class Talker(Generic[P_co]):
+    """Sends and receives through one head: what a socket and its contexts have in common."""
+
+    def __init__(self, timeout: float | None) -> None:
+        self.timeout = timeout
+        self._hub: AsyncioHub
+        self._head: Head
+        self._outbox: list[bytes] | None = None
+        self._scheduled = False
+
+    def _use(self, hub: AsyncioHub, head: Head) -> None:
+        self._hub = hub
+        self._head = head
+        self._inbox = head.inbox
+        self._outbox = [] if head.bursts else None
+
+    # Receiving.
+
+    async def recv(self: Talker[CanRecv], timeout: Timeout = DEFAULT) -> bytes:
+        """The next message. A timeout or a cancellation loses none.
+
+        Args:
+            timeout: seconds to wait, None for ever; by default the socket's.
+
+        Raises:
+            Deadline: nothing came in time.
+            LocalProtocolError: the pattern has nothing to receive now (REQ before a request).
+            Closed: the socket is closed.
+        """
+        if self._inbox:
+            return self._inbox.popleft()
+        head = self._head
+        body = head.take()
+        if body is None:
+            body = await self._wait(head.take, head.receivable, timeout, "recv")
+        return body
+
+    async def recv_many(
+        self: Talker[CanRecv], most: int = MANY_AT_ONCE, timeout: Timeout = DEFAULT
+    ) -> list[bytes]:
+        """What is there, at least one message and at most ``most``. Raises like :meth:`recv`."""
+        head = self._head
+        bodies = head.take_many(most)
+        if bodies is None:
+            bodies = await self._wait(
+                lambda: head.take_many(most), head.receivable, timeout, "recv_many"
+            )
+        return bodies
+
+    async def recv_message(self: Talker[CanRecv], timeout: Timeout = DEFAULT) -> Message:
+        """The next message with what came beside it: pipe, marks, and on a raw socket the header."""
+        head = self._head
+        message = head.take_message()
+        if message is None:
+            message = await self._wait(
+                head.take_message, head.receivable, timeout, "recv_message"
+            )
+        return message
+
+    async def __aiter__(self: Talker[CanRecv]) -> AsyncIterator[bytes]:
+        """Messages until the socket is closed."""
+        while True:
+            try:
+                yield await self.recv()
+            except Closed:
+                return
+
+    # Sending.
+
+    async def send(
+        self: Talker[CanSend], data: bytes | bytearray | memoryview, timeout: Timeout = DEFAULT
+    ) -> None:
+        """Send a message; returns when it is accepted: queued or written, which is not delivered.
+
+        Messages sent in one tick of the loop go out together at its end, with one system call if they fit.
+
+        Raises:
+            Deadline: there was no room, or no peer, in time. The message is not accepted.
+            LocalProtocolError: the pattern has nothing to send now (REP without a request).
+            Closed: the socket is closed.
+        """
+        body = data if type(data) is bytes else bytes(data)
+        outbox = self._outbox
+        if outbox is not None:
+            if len(outbox) >= COLLECTED and self._drain() is None:
+                await self._wait(self._drain, self._head.sendable, timeout, "send")
+            if not outbox and not self._head.ready:
+                await self._offer(body, timeout)
+                return
+            outbox.append(body)
+            if not self._scheduled:
+                self._scheduled = True
+                self._hub.loop.call_soon(self._flush)
+        elif not self._head.offer(body):
+            await self._offer(body, timeout)
+
+    async def send_many(
+        self: Talker[CanSend], bodies: Sequence[bytes], timeout: Timeout = DEFAULT
+    ) -> None:
+        """Send messages in order, as few system calls as will do.
+
+        Raises:
+            Deadline: not all were accepted in time; ``error.accepted`` says how many were.
+        """
+        batch = [body if type(body) is bytes else bytes(body) for body in bodies]
+        head = self._head
+        await self._settle(timeout)
+        done = 0
+        while done < len(batch):
+            taken = head.offer_many(batch[done:] if done else batch)
+            done += taken
+            if not taken:
+                try:
+                    await self._offer(batch[done], timeout)
+                except Deadline as error:
+                    error.accepted = done
+                    raise
+                done += 1
+
+    async def send_message(
+        self: Talker[CanSend], message: Message, timeout: Timeout = DEFAULT
+    ) -> None:
+        """Send a message with a header; only raw sockets look at the header."""
+        head = self._head
+        await self._settle(timeout)
+        if not head.offer_message(message):
+            await self._wait(
+                lambda: head.offer_message(message) or None, head.sendable, timeout, "send"
+            )
+
+    # Inside.
+
+    async def _offer(self, body: bytes, timeout: Timeout) -> None:
+        head = self._head
+        await self._wait(lambda: head.offer(body) or None, head.sendable, timeout, "send")
+
+    async def _settle(self, timeout: Timeout) -> None:
+        """What was collected goes out before anything else."""
+        if self._outbox and self._drain() is None:
+            await self._wait(self._drain, self._head.sendable, timeout, "send")
+
+    def _drain(self) -> bool | None:
+        """Hand on what was collected. True when nothing is left, None: not now."""
+        outbox = self._outbox
+        if outbox:
+            del outbox[: self._head.offer_many(outbox)]
+        return None if outbox else True
+
+    def _flush(self) -> None:
+        """At the end of a tick; what finds no room goes when there is some."""
+        self._scheduled = False
+        if self._drain() is None:
+            self._scheduled = True
+            self._head.sendable.add(self._flush)
+
+    async def _wait(
+        self, attempt: Callable[[], T | None], gate: Gate, timeout: Timeout, what: str
+    ) -> T:
+        hub = self._hub
+        if isinstance(timeout, Default):
+            timeout = self.timeout
+        try:
+            return await hub.wait(attempt, gate, None if timeout is None else hub.now() + timeout)
+        except Deadline:
+            raise Deadline(f"{what}: nothing within {timeout:g} s", layer=self._head.name) from None
+
+
+class Context(Talker[P_co]):
+    """A state machine of its own over a socket's pipes: N contexts ask or answer N requests at a time."""
+
+    def __init__(self, socket: Socket[Any], head: Head) -> None:
+        super().__init__(socket.timeout)
+        self._use(socket._hub, head)
+
+    async def close(self) -> None:
+        """Give up what is outstanding."""
+        self._head.close()
+
+    async def __aenter__(self) -> Context[P_co]:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+class Socket(Talker[P_co]):
+    """A pattern with its peers. Made in a running loop; several tasks may use one socket."""
+
+    def __init__(
+        self: Socket[P],
+        pattern: Spec[Pipe, Pattern[P]],
+        *,
+        dial: str | Spec[Os, Pipe] | None = None,
+        listen: str | Spec[Os, Pipe] | None = None,
+        timeout: float | None = None,
+        linger: float = 1.0,
+        reconnect_min: float = 0.1,
+        reconnect_max: float = 5.0,
+        handshake: float = 10.0,
+    ) -> None:
+        """Make a socket, and dial or listen at once if told to. The arguments are those of the blocking socket.
+
+        Raises:
+            StackError: the stack is refused; nothing was opened.
+            EndpointError: the address to listen on cannot be bound.
+            RuntimeError: no loop runs.
+        """
+        super().__init__(timeout)
+        options = EndpointOptions(reconnect_min, reconnect_max, handshake)
+        self.linger = linger
+        self._closed = False
+        self._core = SocketCore(pattern, options, current_hub)
+        self._core.use_hub(None)
+        self._use(self._core.hub, self._core.head)
+        if listen is not None:
+            self.listen(listen)
+        if dial is not None:
+            try:
+                self.dial(dial)
+            except BaseException:
+                self._core.close(orderly=False)
+                raise
+
+    def dial(self, where: str | Spec[Os, Pipe]) -> Dialer:
+        """Keep a connection to an address. Returns at once and goes on trying.
+
+        Raises:
+            StackError: the stack is refused.
+        """
+        specs = self._adopt(where)
+        return Dialer(self._core.add_dialer(specs))
+
+    async def reach(self, where: str | Spec[Os, Pipe], within: float) -> Dialer:
+        """Dial, and wait for the first connection.
+
+        Raises:
+            SockstackError: why the first attempt failed.
+            Deadline: nothing was decided in time.
+        """
+        specs = self._adopt(where)
+        core = self._core.add_dialer(specs)
+        await self._wait(core.outcome, self._head.sendable, within, "dial")
+        return Dialer(core)
+
+    def listen(self, where: str | Spec[Os, Pipe]) -> Listener:
+        """Accept connections on an address.
+
+        Raises:
+            StackError: the stack is refused.
+            EndpointError: the address cannot be bound.
+        """
+        specs = self._adopt(where)
+        return Listener(self._core.add_listener(specs, inherit=False))
+
+    def context(self: Socket[CanContext]) -> Context[P_co]:
+        """A context of its own state over this socket's pipes."""
+        return Context(self, self._head.context())
+
+    @property
+    def pipes(self) -> list[PipeInfo]:
+        """The peers that are connected now."""
+        return self._core.pipes()
+
+    def stats(self) -> dict[str, int]:
+        """Counters of this socket: see :class:`~sockstack.core.head.Stats`."""
+        return self._core.stats.snapshot()
+
+    async def close(self, linger: float | None = None) -> int:
+        """Accept and dial no more, write what was accepted, and end all connections. May be called twice.
+
+        Returns:
+            Messages, or parts of them in bytes if they were handed to a connection already, that could not be written.
+        """
+        if self._closed:
+            return 0
+        self._closed = True
+        core = self._core
+        linger = self.linger if linger is None else linger
+        if linger > 0 and self._drained() is None:
+            try:
+                await self._hub.wait(
+                    self._drained, core.head.sendable, self._hub.now() + linger
+                )
+            except Deadline:
+                pass
+        left = core.unsent() + len(self._outbox or ())
+        core.close(orderly=not left)
+        if left:
+            log.warning("closed with %d bytes or messages unwritten", left)
+        return left
+
+    async def __aenter__(self) -> Socket[P_co]:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"{len(self._core.endpoints)} endpoints"
+        return f"<Socket {self._core.pattern.name}, {state}>"
+
+    # Inside.
+
+    def _adopt(self, where: object) -> Any:
+        if self._closed:
+            raise Closed("the socket is closed", layer="socket")
+        specs = self._core.check(where)
+        self._core.adopt(specs, AsyncioHub)
+        return specs
+
+    def _drained(self) -> bool | None:
+        if self._drain() is None or self._core.unsent():
+            return None
+        return True
