@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from datetime import datetime
 from functools import partial
@@ -79,6 +78,7 @@ def measure(
     cases: Sequence[Case], rounds: int, seconds: float, uvloop: bool
 ) -> tuple[Results, bool]:
     """Run the cases; also whether any failed."""
+    here = machine()  # before our own load is counted
     gone = missing({entry.library for case in cases for entry in case.contenders})
     notes = [f"{name} skipped: {reason}" for name, reason in sorted(gone.items())]
     for note in notes:
@@ -99,7 +99,7 @@ def measure(
         _say("\n")
     about = {
         "when": f"{datetime.now():%Y-%m-%d}",
-        **machine(os.cpu_count() or 1),
+        **here,
         "rounds": rounds,
         "seconds": seconds,
         "uvloop": uvloop,

@@ -94,8 +94,9 @@ def _about(results: Results) -> str:
     about = results.about
     versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
     return (
-        f"{about['when']}: {about['python']} on {about['system']}, {about['cpus']} CPUs, {versions}; "
-        f"median of {about['rounds']} rounds of {about['seconds']:g} s."
+        f"{about['when']}: {about['python']} on {about['system']}, {about['cpus']} CPUs, load {about['load']:g} before, {versions}; "
+        f"median of {about['rounds']} rounds of {about['seconds']:g} s"
+        f"{', asyncio on uvloop' if about['uvloop'] else ''}."
     )
 
 

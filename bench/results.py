@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -145,8 +146,8 @@ def _compare(case: Case, against: Against, ours: list[float], theirs: list[float
     return Comparison(case, against, Spread.of(ours), Spread.of(theirs), Spread.of(results))
 
 
-def machine(cpus: int) -> dict[str, Any]:
-    """Where it is measured: the system, the interpreter, the versions of all that takes part."""
+def machine() -> dict[str, Any]:
+    """Where it is measured: the system and how busy it is, the interpreter, the versions of all that takes part."""
     versions: dict[str, str] = {}
     for name in ("sockstack", "pyzmq", "pynng", "nng", "uvloop"):
         try:
@@ -155,7 +156,8 @@ def machine(cpus: int) -> dict[str, Any]:
             continue
     return {
         "system": f"{platform.system()} {platform.machine()}",
-        "cpus": cpus,
+        "cpus": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "versions": versions,
     }

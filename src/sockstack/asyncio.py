@@ -9,18 +9,24 @@ from .drivers.aio.connection import (
     StreamConnection,
     attach,
     dial,
+    hand_over,
     listen,
+    take_over,
 )
+from .drivers.aio.device import Device
 from .drivers.aio.socket import Context, Socket
 
 __all__ = [
     "ConnectionListener",
     "Context",
+    "Device",
     "MessageConnection",
     "Session",
     "Socket",
     "StreamConnection",
     "attach",
     "dial",
+    "hand_over",
     "listen",
+    "take_over",
 ]

@@ -16,10 +16,12 @@ ABOUT = {
     "when": "2000-01-01",
     "system": "Here",
     "cpus": 1,
+    "load": 0.5,
     "python": "CPython",
     "versions": {"pyzmq": "1"},
     "rounds": 3,
     "seconds": 1.0,
+    "uvloop": False,
 }
 
 ROUND_TRIP = {
@@ -89,6 +91,14 @@ def test_what_has_no_partner_is_still_told() -> None:
     table = text_table(results(bulk={"pyzmq": [1000.0]}))
     assert "pyzmq alone gave 1000 MB/s" in table
     assert "x skipped: why" in table
+
+
+def test_the_last_line_says_how_it_was_measured() -> None:
+    assert text_table(results()).endswith(
+        "2000-01-01: CPython on Here, 1 CPUs, load 0.5 before, pyzmq 1; median of 3 rounds of 1 s."
+    )
+    fast = Results({**ABOUT, "uvloop": True}, {}, [])
+    assert text_table(fast).endswith("rounds of 1 s, asyncio on uvloop.")
 
 
 def test_saved_figures_are_the_same_when_loaded(tmp_path: Path) -> None:

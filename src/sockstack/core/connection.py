@@ -264,6 +264,18 @@ class ConnectionCore(ChainTop):
         if ended and fresh.state.may_send:
             fresh.state = after(fresh.state, Event.END)
 
+    def fetch_all(self) -> list[bytes]:
+        """All that was received and not fetched; the connection is handed over, and nobody may use this end again."""
+        units = list(self._inbox)
+        self._inbox.clear()
+        self.state = State.DETACHED
+        return units
+
+    def begin_with(self, data: bytes) -> None:
+        """Before anything newly received, what another process had received."""
+        if data:
+            self._inbox.append(data)
+
     def _over(self, error: SockstackError | None) -> None:
         self.error = error
         self.state = State.BROKEN

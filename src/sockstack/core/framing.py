@@ -141,6 +141,7 @@ class Framer(Layer):
         self._busy = False
         if self._fault is not None:
             fault, self._fault = self._fault, None
+            self.leftover()  # what follows the fault means nothing, and is not looked at again
             self.fail(fault)
         elif self._over and (self._wanted > 0 or self._pos >= len(self._data)):
             self._finish()

@@ -6,19 +6,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..core.capabilities import Capabilities, Unit
 from ..core.chain import ChainTop
 from ..core.errors import LocalProtocolError, SockstackError, StackError
 from ..core.filtering import Filter, FilterChain
 from ..core.head import Head, Stats
 from ..core.junction import Pipe
 from ..core.marks import LOCAL_ADDRESS, PEER_ADDRESS
-from ..core.spec import Build, Kind, LayerSpec, Role, Stack, layers_of
+from ..core.spec import Build, Environment, Kind, LayerSpec, Role, Stack, layers_of
 from ..layers.sp import Sp
 from ..patterns.base import PatternSpec, Raw
 from .endpoints import DialerCore, EndpointOptions, ListenerCore
 from .hub import BaseHub, pipe_ids
 
-__all__ = ["PipeInfo", "SocketCore", "read_stack", "split_pattern"]
+__all__ = ["PipeInfo", "SocketCore", "build_filters", "read_stack", "split_pattern"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,27 @@ def split_pattern(
         if spec.kind is Kind.PATTERN:
             return tuple(layers[: index + 1]), tuple(layers[index + 1 :])
     return (), tuple(layers)
+
+
+def build_filters(specs: Sequence[LayerSpec], env: Environment) -> list[Filter]:
+    """The layers of filters that stand above a pattern, or inside a device, top first.
+
+    Raises:
+        StackError: one of them is more than a filter of messages.
+    """
+    record = Capabilities(Unit.MESSAGE, empty_unit=True)
+    filters: list[Filter] = []
+    for index, spec in enumerate(specs):
+        layer = spec.build(Build(Role.DIALER, record, tuple(specs), index, env))
+        if not isinstance(layer, Filter):
+            raise StackError(
+                f"{spec.name} cannot stand above a pattern: only filters of messages can",
+                layer=spec.name,
+                field="R3",
+            )
+        layer.name = spec.name
+        filters.append(layer)
+    return filters
 
 
 class SocketCore:
@@ -123,20 +145,7 @@ class SocketCore:
         self.use_hub(hub)
 
     def _build(self) -> None:
-        record_of_bodies = None
-        filters: list[Filter] = []
-        for index, spec in enumerate(self.above[:-1]):
-            layer = spec.build(
-                Build(Role.DIALER, record_of_bodies, self.above, index, self.hub)  # type: ignore[arg-type]
-            )
-            if not isinstance(layer, Filter):
-                raise StackError(
-                    f"{spec.name} cannot stand above a pattern: only filters of messages can",
-                    layer=spec.name,
-                    field="R3",
-                )
-            layer.name = spec.name
-            filters.append(layer)
+        filters = build_filters(self.above[:-1], self.hub)
         chain = FilterChain(filters) if filters else None
         self.head, self.raw = self.pattern.head(self.hub, chain, self.stats)
 

@@ -238,7 +238,7 @@ class TlsLayer(Layer):
                 if self._wanted < MANY:
                     self._wanted = max(0, self._wanted - len(data))
                 self.above.receive([data])
-                if not self._raw and not self._inbound.pending:
+                if not (plain or self._raw or self._inbound.pending):
                     break
             else:
                 break
@@ -262,7 +262,6 @@ class TlsLayer(Layer):
             self._flush()
             return False
         except ssl.SSLError as error:
-            self._flush()
             self._fault = self._judge(error)
             return False
         self._flush()

@@ -11,18 +11,23 @@ from collections.abc import Sequence
 from ..core.errors import StackError
 from ..core.filtering import Filter, FilterChain
 from ..core.layer import Chunks
+from ..core.spec import LayerSpec
 from .base import PatternSpec, Raw
 
 __all__ = ["Device", "check_pair"]
 
 
-def check_pair(front: PatternSpec, back: PatternSpec) -> None:
+def check_pair(front: LayerSpec, back: LayerSpec) -> None:
     """Refuse two sockets that make no device.
 
     Raises:
         StackError: they are not raw, or not each other's peers.
     """
     for spec in (front, back):
+        if not isinstance(spec, PatternSpec):
+            raise StackError(
+                f"a device joins two patterns, and {spec.name} is none", layer=spec.name, field="R1"
+            )
         if not getattr(spec, "raw", False):
             raise StackError(
                 f"a device needs raw sockets, and this {spec.name} is cooked",
@@ -30,6 +35,8 @@ def check_pair(front: PatternSpec, back: PatternSpec) -> None:
                 field="raw",
                 mend=f"Use {type(spec).__name__}(raw=True).",
             )
+    assert isinstance(front, PatternSpec)
+    assert isinstance(back, PatternSpec)
     if front.number != back.peer_number:
         raise StackError(
             f"a device joins a protocol with its peer, and {front.name} and {back.name} are none",

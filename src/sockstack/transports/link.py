@@ -195,6 +195,11 @@ class StreamLink(Link):
             self._watch.read(self._reading)
             self._writer.write(self._blocked)
 
+    @property
+    def socket(self) -> StreamSocket | None:
+        """The descriptor's object; None once closed."""
+        return self._sock
+
     def release(self) -> StreamSocket | None:
         """Give the descriptor away; the link is over without closing it. None if it is closed already."""
         sock, self._sock = self._sock, None

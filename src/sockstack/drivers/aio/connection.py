@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast, overload
@@ -14,6 +16,8 @@ from ...core.life import State
 from ...core.marks import Key
 from ...core.session import SessionCore
 from ...core.spec import LayerSpec, Role, Spec, Stack, layers_of
+from ...transports.fd import Fd
+from .. import handover
 from ..connection_core import (
     AcceptCore,
     DialCore,
@@ -37,7 +41,9 @@ __all__ = [
     "StreamConnection",
     "attach",
     "dial",
+    "hand_over",
     "listen",
+    "take_over",
 ]
 
 P = TypeVar("P")
@@ -384,13 +390,13 @@ async def dial(stack: Any, *, timeout: float | None = None, handshake: float = 1
     top, rest = split_pattern(layers_of(stack))
     if not top:
         return await _connect(stack, Role.DIALER, timeout, handshake)
-    socket: Socket[Any] = Socket(Stack(top), timeout=timeout, handshake=handshake)
+    dialled: Socket[Any] = Socket(Stack(top), timeout=timeout, handshake=handshake)
     try:
-        await socket.reach(Stack(rest), handshake)
+        await dialled.reach(Stack(rest), handshake)
     except BaseException:
-        await socket.close(linger=0)
+        await dialled.close(linger=0)
         raise
-    return socket
+    return dialled
 
 
 @overload
@@ -437,6 +443,29 @@ async def _connect(stack: Any, role: Role, timeout: float | None, handshake: flo
         attempt.close()
         raise
     return wrap(hub, core, timeout)
+
+
+async def hand_over(connection: Connection, channel: socket.socket) -> None:
+    """Give a live connection to another process. See :func:`sockstack.hand_over`."""
+    parcel = handover.release(connection._mine())
+    connection._taken = True
+    await asyncio.to_thread(handover.send, channel, parcel)
+
+
+@overload
+async def take_over(channel: socket.socket) -> StreamConnection: ...
+@overload
+async def take_over(
+    channel: socket.socket, layers: Spec[Stream, Message]
+) -> MessageConnection: ...
+@overload
+async def take_over(channel: socket.socket, layers: Spec[Stream, Stream]) -> StreamConnection: ...
+async def take_over(channel: socket.socket, layers: Spec[Stream, Any] | None = None) -> Any:
+    """Wait for a connection that another process hands over. See :func:`sockstack.take_over`."""
+    parcel = await asyncio.to_thread(handover.receive, channel)
+    connection = await attach(Fd(parcel.sock))
+    connection._core.begin_with(parcel.leftover)
+    return connection if layers is None else await connection.attach(layers)
 
 
 @overload

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast, overload
@@ -14,6 +15,8 @@ from ...core.life import State
 from ...core.marks import Key
 from ...core.session import SessionCore
 from ...core.spec import LayerSpec, Role, Spec, Stack, layers_of
+from ...transports.fd import Fd
+from .. import handover
 from ..connection_core import (
     AcceptCore,
     DialCore,
@@ -37,7 +40,9 @@ __all__ = [
     "StreamConnection",
     "attach",
     "dial",
+    "hand_over",
     "listen",
+    "take_over",
 ]
 
 P = TypeVar("P")
@@ -459,13 +464,13 @@ def dial(stack: Any, *, timeout: float | None = None, handshake: float = 10.0) -
     top, rest = split_pattern(layers_of(stack))
     if not top:
         return _connect(stack, Role.DIALER, timeout, handshake)
-    socket: Socket[Any] = Socket(Stack(top), timeout=timeout, handshake=handshake)
+    dialled: Socket[Any] = Socket(Stack(top), timeout=timeout, handshake=handshake)
     try:
-        socket.reach(Stack(rest), handshake)
+        dialled.reach(Stack(rest), handshake)
     except BaseException:
-        socket.close(linger=0)
+        dialled.close(linger=0)
         raise
-    return socket
+    return dialled
 
 
 @overload
@@ -521,6 +526,40 @@ def _connect(stack: Any, role: Role, timeout: float | None, handshake: float) ->
                 raise Deadline(f"{specs[-1]} did not answer within {handshake:g} s") from None
             raise
     return wrap(hub, core, timeout, owns_hub)
+
+
+def hand_over(connection: Connection, channel: socket.socket) -> None:
+    """Give a live connection to the process at the other end of a Unix stream socket; this object is used up.
+
+    What was received and not fetched goes along, so the other process misses nothing.
+
+    Raises:
+        LocalProtocolError: a layer holds a key or another state that cannot travel, or bytes are still unsent.
+    """
+    with connection._lock():
+        parcel = handover.release(connection._core)
+        connection._taken = True
+        connection._leave()
+    handover.send(channel, parcel)
+
+
+@overload
+def take_over(channel: socket.socket) -> StreamConnection: ...
+@overload
+def take_over(channel: socket.socket, layers: Spec[Stream, Message]) -> MessageConnection: ...
+@overload
+def take_over(channel: socket.socket, layers: Spec[Stream, Stream]) -> StreamConnection: ...
+def take_over(channel: socket.socket, layers: Spec[Stream, Any] | None = None) -> Any:
+    """Wait for a connection that another process hands over, and put ``layers`` on it.
+
+    Raises:
+        EOFError: the other process closed the channel.
+        RemoteProtocolError: what came is no connection.
+    """
+    parcel = handover.receive(channel)
+    connection = attach(Fd(parcel.sock))
+    connection._core.begin_with(parcel.leftover)
+    return connection if layers is None else connection.attach(layers)
 
 
 @overload

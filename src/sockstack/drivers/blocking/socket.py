@@ -254,6 +254,7 @@ class Socket(Talker[P_co]):
         reconnect_min: float = 0.1,
         reconnect_max: float = 5.0,
         handshake: float = 10.0,
+        beside: Socket[Any] | None = None,
     ) -> None:
         """Make a socket, and dial or listen at once if told to.
 
@@ -265,6 +266,7 @@ class Socket(Talker[P_co]):
             reconnect_min, reconnect_max: bounds in seconds of the random pause before a lost or refused connection is
                 dialled again; it doubles from the one to the other.
             handshake: seconds within which all layers of a connection must be open.
+            beside: live on the hub of that socket: one leader serves both.
 
         Raises:
             StackError: the stack is refused; nothing was opened.
@@ -274,7 +276,7 @@ class Socket(Talker[P_co]):
         options = EndpointOptions(reconnect_min, reconnect_max, handshake)
         self._core = SocketCore(pattern, options, BlockingHub)
         self.linger = linger
-        self._core.use_hub(None)
+        self._core.use_hub(None if beside is None else beside._hub)
         self._settle_on_hub()
         try:
             if listen is not None:

@@ -1,0 +1,63 @@
+"""Devices of the asyncio driver."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+from ...core.interfaces import Message, Pattern, Pipe
+from ...core.spec import Spec, layers_of
+from ...patterns.device import Device as DeviceCore
+from ...patterns.device import check_pair
+from ..socket_core import build_filters
+from .socket import Socket
+
+__all__ = ["Device"]
+
+
+class Device:
+    """Joins two raw sockets and passes messages on both ways, headers and all, as long as the loop runs.
+
+    Attributes:
+        front, back: the two sockets: dial and listen with them, ask them for pipes and statistics.
+    """
+
+    def __init__(
+        self,
+        front: Spec[Pipe, Pattern[Any]],
+        back: Spec[Pipe, Pattern[Any]],
+        *,
+        inside: Spec[Message, Message] | None = None,
+    ) -> None:
+        """Make the two sockets and join them. The arguments are those of the blocking device.
+
+        Raises:
+            StackError: the two make no device.
+        """
+        check_pair(layers_of(front)[-1], layers_of(back)[-1])
+        self.front: Socket[Any] = Socket(front)
+        self.back: Socket[Any] = Socket(back)
+        filters = build_filters(layers_of(inside), self.front._hub) if inside is not None else []
+        self._core = DeviceCore(self.front._core.raw, self.back._core.raw, filters)
+
+    @property
+    def forwarded(self) -> int:
+        """Messages passed on so far, both ways."""
+        return self._core.forwarded
+
+    async def close(self) -> None:
+        """Pass nothing on any more, and close both sockets."""
+        self._core.close()
+        await self.back.close()
+        await self.front.close()
+
+    async def __aenter__(self) -> Device:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()

@@ -1,0 +1,91 @@
+"""Devices of the blocking driver."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+from ...core.errors import Closed
+from ...core.interfaces import Message, Pattern, Pipe
+from ...core.junction import Gate
+from ...core.spec import Spec, layers_of
+from ...patterns.device import Device as DeviceCore
+from ...patterns.device import check_pair
+from ..socket_core import build_filters
+from .socket import Socket
+
+__all__ = ["Device"]
+
+
+class Device:
+    """Joins two raw sockets and passes messages on both ways, headers and all.
+
+    Both live on one hub. Whoever calls :meth:`run` leads it; when nobody does, a helper thread does the work.
+
+    Attributes:
+        front, back: the two sockets: dial and listen with them, ask them for pipes and statistics.
+    """
+
+    def __init__(
+        self,
+        front: Spec[Pipe, Pattern[Any]],
+        back: Spec[Pipe, Pattern[Any]],
+        *,
+        inside: Spec[Message, Message] | None = None,
+    ) -> None:
+        """Make the two sockets and join them.
+
+        Args:
+            front, back: raw patterns that are each other's peers: ``Rep(raw=True)`` and ``Req(raw=True)``.
+            inside: filters between the two. What goes from front to back is encoded, what comes back is decoded.
+
+        Raises:
+            StackError: the two make no device.
+        """
+        check_pair(layers_of(front)[-1], layers_of(back)[-1])
+        self.front: Socket[Any] = Socket(front)
+        self.back: Socket[Any] = Socket(back, beside=self.front)
+        self._hub = hub = self.front._hub
+        self._closed = Gate()
+        filters = build_filters(layers_of(inside), hub) if inside is not None else []
+        with hub.lock:
+            self._core = DeviceCore(self.front._core.raw, self.back._core.raw, filters)
+            hub.need(self, True)
+            hub.leave()
+
+    @property
+    def forwarded(self) -> int:
+        """Messages passed on so far, both ways."""
+        return self._core.forwarded
+
+    def run(self, timeout: float | None = None) -> None:
+        """Do the work in this thread until the device is closed.
+
+        Raises:
+            Deadline: the time has passed; the device goes on.
+        """
+        hub = self._hub
+        with hub.lock:
+            try:
+                hub.wait(lambda: None, self._closed, None if timeout is None else hub.now() + timeout)
+            except Closed:
+                return
+
+    def close(self) -> None:
+        """Pass nothing on any more, and close both sockets."""
+        with self._hub.lock:
+            self._core.close()
+            self._hub.need(self, False)
+        self.back.close()
+        self.front.close()
+
+    def __enter__(self) -> Device:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
