@@ -93,10 +93,11 @@ def _alone(case: Case, label: str, spread: Spread) -> str:
 def _about(results: Results) -> str:
     about = results.about
     versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
+    loop = ", asyncio on uvloop" if about["uvloop"] else ""
     return (
-        f"{about['when']}: {about['python']} on {about['system']}, {about['cpus']} CPUs, load {about['load']:g} before, {versions}; "
-        f"median of {about['rounds']} rounds of {about['seconds']:g} s"
-        f"{', asyncio on uvloop' if about['uvloop'] else ''}."
+        f"{about['when']}: {about['python']} on {about['system']}, {about['cpus']} CPUs, "
+        f"load {about['load']:g} before, {versions}; "
+        f"median of {about['rounds']} rounds of {about['seconds']:g} s{loop}."
     )
 
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 from sockstack.core.capabilities import (
     MESSAGE,
     STREAM,
+    UNLIMITED,
     Backpressure,
     Capabilities,
     CleanEnd,
@@ -226,7 +227,7 @@ class Pieces(LayerSpec, Spec[Message, Message]):
 
     def derive(self, below: Capabilities) -> Capabilities:
         above = below.with_head(8)
-        return above.but(max_unit=max(below.max_unit, above.max_unit * self.count))
+        return above.but(max_unit=min(UNLIMITED, above.max_unit * self.count))
 
 
 @dataclass(frozen=True)

@@ -34,9 +34,9 @@ KINDS: dict[str, tuple[Any, Any]] = {
 }
 kinds = st.sampled_from(sorted(KINDS))
 units = st.lists(
-    st.one_of(
-        st.binary(max_size=6), st.integers(0, LIMIT).map(lambda size: b"u" * size)
-    ).map(lambda unit: unit.replace(b"\n", b"-").replace(b"\r", b"-")),
+    st.one_of(st.binary(max_size=6), st.integers(0, LIMIT).map(lambda size: b"u" * size)).map(
+        lambda unit: unit.replace(b"\n", b"-").replace(b"\r", b"-")
+    ),
     max_size=12,
 )
 

@@ -391,8 +391,9 @@ def test_a_fault_found_at_the_end_waits_for_the_data_before_it(files: Files) -> 
     server.bottom.give(client.bottom.take() + b"\x17\x03\x03\x00\x20" + b"?" * 32)
     assert server.ready
     server.end()
+    server.layer.receive([b"and more of it"])
     assert server.top.error is None
     server.want(MANY)
     assert server.top.events == ["opened", "receive", "broken"]
     assert server.top.data == b"good"
-    said(server, RemoteProtocolError)
+    assert "decryption failed or bad record mac" in said(server, RemoteProtocolError)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,29 @@ def joined(specs: tuple[Tls, Tls], *, credit: int = MANY) -> tuple[End, End]:
     return client, server
 
 
+def with_early_data(specs: tuple[Tls, Tls], on_opened: Callable[[End], None]) -> End:
+    """The end that is done last, by a read that holds the other's first data too.
+
+    With TLS 1.2 that is the client, with TLS 1.3 the server.
+    """
+    client, server = ends(specs)
+    last: list[End] = []
+
+    def opened(end: End, other: End) -> None:
+        if other.ready:
+            last.append(end)
+            on_opened(end)
+        else:
+            end.send(b"early")
+
+    client.top.on_opened = lambda: opened(client, server)
+    server.top.on_opened = lambda: opened(server, client)
+    client.open()
+    server.open()
+    pump(client, server)
+    return last[0]
+
+
 # The handshake.
 
 
@@ -104,21 +128,9 @@ def test_what_is_sent_from_inside_opened_arrives(specs: tuple[Tls, Tls]) -> None
 def test_data_in_one_read_with_the_last_flight_comes_up_after_opened(
     specs: tuple[Tls, Tls],
 ) -> None:
-    client, server = ends(specs)
-    client.top.on_opened = lambda: client.send(b"early")
-    client.open()
-    server.open()
-    rounds = 0
-    while not client.ready:
-        server.bottom.give(client.bottom.take())
-        client.bottom.give(server.bottom.take())
-        rounds += 1
-    client.send(b" bird")
-    before = list(server.top.events)
-    server.bottom.give(client.bottom.take())
-    assert server.top.events[len(before) :][-1] == "receive"
-    assert server.top.events[0] == "opened"
-    assert server.top.data == b"early bird"
+    last = with_early_data(specs, lambda last: None)
+    assert last.top.events == ["opened", "receive"]
+    assert last.top.data == b"early"
 
 
 def test_data_with_the_last_flight_waits_for_credit(specs: tuple[Tls, Tls]) -> None:
@@ -293,13 +305,20 @@ def test_credit_counts_bytes(specs: tuple[Tls, Tls]) -> None:
     assert server.bottom.credit == 0
 
 
-def test_steady_credit_is_not_used_up(specs: tuple[Tls, Tls]) -> None:
-    client, server = joined(specs)
-    server.want(MANY)
-    client.send(b"x" * 100_000)
-    pump(client, server)
-    server.top.below.want(MANY)
-    assert server.bottom.wants.count(MANY) == 1
+def test_steady_credit_is_not_used_up(
+    specs: tuple[Tls, Tls], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sockstack.layers.tls_layer.MANY", 1000)
+    client, server = joined(specs, credit=1000)
+    for _ in range(3):
+        client.send(b"x" * 600)
+        pump(client, server)
+    assert server.top.data == b"x" * 1800
+    server.want(999)
+    for _ in range(3):
+        client.send(b"x" * 600)
+        pump(client, server)
+    assert server.top.data == b"x" * 3000
 
 
 def test_credit_taken_back_from_inside_receive_holds(specs: tuple[Tls, Tls]) -> None:
@@ -387,6 +406,18 @@ def test_end_while_data_waits_for_credit_loses_nothing(specs: tuple[Tls, Tls]) -
     assert server.top.events[-1] == "ended"
 
 
+def test_end_from_inside_opened_with_data_in_the_same_read(specs: tuple[Tls, Tls]) -> None:
+    def end(last: End) -> None:
+        last.want(0)
+        last.end()
+
+    last = with_early_data(specs, end)
+    assert last.top.events == ["opened"]
+    assert last.bottom.credit == 0
+    last.want(1)
+    assert last.top.data == b"early"
+
+
 def test_end_with_the_peers_end_already_inside(specs: tuple[Tls, Tls]) -> None:
     client, server = ends(specs, credit=0)
 
@@ -452,6 +483,15 @@ def test_a_cut_waits_for_the_data_before_it_to_be_wanted(specs: tuple[Tls, Tls])
     assert isinstance(server.top.error, PeerAborted)
 
 
+def test_a_cut_waits_for_data_that_came_with_the_handshake(specs: tuple[Tls, Tls]) -> None:
+    last = with_early_data(specs, lambda last: last.want(0))
+    last.layer.ended()
+    assert last.top.events == ["opened"]
+    last.want(MANY)
+    assert last.top.events == ["opened", "receive", "broken"]
+    assert last.top.data == b"early"
+
+
 def test_a_break_below_waits_for_the_data_before_it_to_be_wanted(specs: tuple[Tls, Tls]) -> None:
     client, server = joined(specs)
     server.want(0)
@@ -509,6 +549,7 @@ def test_after_abort_nothing_happens(specs: tuple[Tls, Tls]) -> None:
     client.want(MANY)
     client.send(b"nowhere")
     client.end()
+    assert client.layer.leftover() == []
     assert client.bottom.aborted
     assert client.bottom.out == b""
     assert client.top.events == ["opened"]
@@ -524,13 +565,44 @@ def test_abort_from_inside_receive_stops_at_once(specs: tuple[Tls, Tls]) -> None
 
 
 def test_abort_from_inside_opened_stops_at_once(specs: tuple[Tls, Tls]) -> None:
-    client, server = ends(specs)
-    client.top.on_opened = client.top.below.abort
-    client.open()
-    server.open()
+    last = with_early_data(specs, lambda last: last.top.below.abort())
+    assert last.top.events == ["opened"]
+    assert last.bottom.aborted
+
+
+def test_abort_drops_what_nobody_wanted(specs: tuple[Tls, Tls]) -> None:
+    client, server = joined(specs, credit=0)
+    client.send(b"unwanted")
+    server.layer.receive([client.bottom.take()])
+    server.top.below.abort()
+    server.want(MANY)
+    assert server.layer.leftover() == []
+    assert server.top.events == ["opened"]
+
+
+def test_abort_from_inside_ended_is_the_last_thing_that_happens(specs: tuple[Tls, Tls]) -> None:
+    client, server = joined(specs)
+    server.want(0)
+    client.end()
+    server.layer.receive([client.bottom.take()])
+    server.layer.broken(PeerAborted("reset"))
+    server.top.on_ended = server.top.below.abort
+    server.want(MANY)
+    assert server.top.events[-1] == "ended"
+
+
+def test_after_it_passed_the_second_end_up_it_leaves_the_layer_below_alone(
+    specs: tuple[Tls, Tls],
+) -> None:
+    """Whoever hears of the end may take the layer off at once."""
+    client, server = joined(specs)
+    server.end()
+    client.end()
+    server.top.on_ended = server.bottom.wants.clear
     pump(client, server)
-    assert client.top.events == ["opened"]
-    assert client.top.error is None
+    assert server.top.events[-1] == "ended"
+    assert server.bottom.wants == []
+    assert server.bottom.credit == 0
 
 
 # Taking the layer off.

@@ -106,6 +106,7 @@ class Recorder(Top):
         self.error: SockstackError | None = None
         self.on_opened: Callable[[], None] = lambda: None
         self.on_receive: Callable[[], None] = lambda: None
+        self.on_ended: Callable[[], None] = lambda: None
 
     @property
     def data(self) -> bytes:
@@ -128,6 +129,7 @@ class Recorder(Top):
 
     def ended(self) -> None:
         self.events.append("ended")
+        self.on_ended()
 
     def broken(self, error: SockstackError) -> None:
         assert self.error is None

@@ -43,7 +43,9 @@ _NOTHING = Capabilities(Unit.STREAM)
 _CONVERTERS = frozenset(
     {Kind.TRANSPORT, Kind.FRAMER, Kind.DEFRAMER, Kind.MUX, Kind.MAPPING, Kind.PATTERN}
 )
-_WRITERS = frozenset({Kind.SESSION, Kind.REPAIR, Kind.MUX, Kind.MAPPING, Kind.PATTERN})
+_WRITERS = frozenset(
+    {Kind.SESSION, Kind.DEFRAMER, Kind.REPAIR, Kind.MUX, Kind.MAPPING, Kind.PATTERN}
+)
 
 
 def check(layers: Layers) -> tuple[Capabilities, ...]:

@@ -60,9 +60,9 @@ class Framer(Layer):
         self._wanted = n
         if self._busy:
             return
-        if n and (self._pos < len(self._data) or self._over):
+        if n and (self._data or self._over):
             self._pump()
-        if (self._wanted > 0) != self._reading:
+        if (self._wanted > 0) is not self._reading:
             self._steer()
 
     def receive(self, units: list[bytes]) -> None:
@@ -71,13 +71,13 @@ class Framer(Layer):
             self._collect(data)
             if self._missing:
                 return
-        else:
-            if self._pos < len(self._data):
-                data = self._data[self._pos :] + data
-            self._data = data
+        elif self._data:
+            self._data = self._data[self._pos :] + data
             self._pos = 0
+        else:
+            self._data = data
         self._pump()
-        if (self._wanted > 0) != self._reading:
+        if (self._wanted > 0) is not self._reading:
             self._steer()
 
     def ended(self) -> None:
@@ -126,24 +126,27 @@ class Framer(Layer):
     def _pump(self) -> None:
         """Decode what is there within the credit, then let a fault or an ending through."""
         self._busy = True
-        while self._wanted > 0 and self._fault is None and self._pos < len(self._data):
+        while self._data and self._wanted > 0:
             units: list[bytes] = []
-            size = len(self._data)
-            self._pos = pos = self.parse(self._data, self._pos, units, self._wanted)
+            data = self._data
+            pos = self.parse(data, self._pos, units, self._wanted)
             if self._missing:
                 self._begin(pos)
-            elif pos >= size:
+            elif pos == len(data):
                 self._data, self._pos = b"", 0
-            if not units:
+            else:
+                self._pos = pos
+            if units:
+                self._wanted -= len(units)
+                self.above.receive(units)
+            if self._fault is not None or not units:
                 break
-            self._wanted -= len(units)
-            self.above.receive(units)
         self._busy = False
         if self._fault is not None:
             fault, self._fault = self._fault, None
             self.leftover()  # what follows the fault means nothing, and is not looked at again
             self.fail(fault)
-        elif self._over and (self._wanted > 0 or self._pos >= len(self._data)):
+        elif self._over and (self._wanted > 0 or not self._data):
             self._finish()
 
     def _begin(self, pos: int) -> None:
@@ -175,6 +178,11 @@ class Framer(Layer):
 class LengthFramer(Framer):
     """A framer whose units stand behind a header that tells their length: the way down is the same for all."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._last_size = -1
+        self._last_head = b""
+
     def head(self, size: int) -> bytes:
         """The header of a unit of ``size`` bytes."""
         raise NotImplementedError
@@ -183,14 +191,18 @@ class LengthFramer(Framer):
         out: list[bytes] = []
         run: list[bytes] = []
         for unit in units:
-            if type(unit) is tuple:
-                size = sum(map(len, unit))
-                run.append(self.head(size))
-                run += unit
+            if isinstance(unit, tuple):
+                size = 0
+                for chunk in unit:
+                    size += len(chunk)
             else:
                 size = len(unit)
-                run.append(self.head(size))
-                run.append(unit)
+                unit = (unit,)
+            if size != self._last_size:  # units in a row are often of one size
+                self._last_size = size
+                self._last_head = self.head(size)
+            run.append(self._last_head)
+            run += unit
             if size >= JOIN_BELOW:
                 out += run
                 run = []

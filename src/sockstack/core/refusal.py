@@ -61,6 +61,7 @@ _WORDS: dict[str, dict[Any, str]] = {
         Duplex.OUT: "outwards only",
     },
 }
+_MAKES = {Kind.FRAMER: Unit.MESSAGE, Kind.DEFRAMER: Unit.STREAM}
 _NOT_CLAUSES = frozenset({"unit", "reliable", "ordered"})
 
 
@@ -262,6 +263,9 @@ def _candidates(
 
     spec, below, rest = layers[index], layers[index + 1], layers[index + 2 :]
     name, lower = title(spec), title(below)
+    if _MAKES.get(spec.kind) is record.unit:
+        noun = _noun(record.unit, (), ())
+        yield f"Remove {name}: {lower} gives {noun} already.", (), (below, *rest)
     fresh = parse("sp | prefix").layers
     for known in fresh:
         fits = known.kind is not Kind.MAPPING or spec.kind is Kind.PATTERN
@@ -271,9 +275,6 @@ def _candidates(
         for known in fresh:
             if known.kind is below.kind and type(known) is not type(below):
                 yield f"Put {title(known)}() in the place of {lower}.", (spec, known), rest
-    if spec.kind in (Kind.FRAMER, Kind.DEFRAMER):
-        noun = _NOUNS[record.unit]
-        yield f"Remove {name}: {lower} gives {noun} already.", (), (below, *rest)
     if below.kind is not Kind.TRANSPORT:
         yield f"Put {name} below {lower}.", (below, spec), rest
         yield f"Remove {lower}: {name} can stand on {title(rest[0])}.", (spec,), rest

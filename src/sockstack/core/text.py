@@ -171,14 +171,17 @@ def _write(value: Any, takes: frozenset[str]) -> str:
         return f"({', '.join(_write(entry, frozenset()) for entry in value)})"
     if kind is str or kind is bytes:
         text = value if kind is str else value.decode("latin-1")
-        if _BARE.fullmatch(text) and text != _HIDDEN:
+        plain = str.isprintable if kind is str else _is_plain_ascii
+        if _BARE.fullmatch(text) and all(map(plain, text)) and text != _HIDDEN:
             word = _read_word(text, takes)
             if type(word) is kind and word == value:
                 return str(text)
-        if kind is str:
-            return _quote(text, str.isprintable)
-        return "b" + _quote(text, lambda char: " " <= char <= "~")
+        return ("" if kind is str else "b") + _quote(text, plain)
     return f"<{kind.__name__.lower()}>"
+
+
+def _is_plain_ascii(char: str) -> bool:
+    return " " <= char <= "~"
 
 
 def _quote(text: str, plain: Callable[[str], bool]) -> str:
@@ -282,7 +285,7 @@ class _Reader:
         if name is None:
             raise self.fail("expected the name of a layer")
         try:
-            spec_class = layer_class(name[0])
+            spec_class = layer_class(name[0].lower())
         except StackError as error:
             raise self.fail(error.message, error.mend, start) from None
         if self._text.startswith("://", self._pos):

@@ -34,6 +34,7 @@ class BaseHub:
 
     Attributes:
         turning: a turn is under way.
+        needy: who must be attended to even while no caller waits.
     """
 
     driver = "no"
@@ -45,7 +46,7 @@ class BaseHub:
         self._timer_heap = self.timers.heap
         self._posted: deque[Callable[[], None]] = deque()
         self._flushes: list[Callable[[], None]] = []
-        self._needy: set[int] = set()
+        self.needy: set[int] = set()
 
     def randbits(self, bits: int) -> int:
         """A random integer of that many bits; not for secrets."""
@@ -97,14 +98,14 @@ class BaseHub:
     def need(self, who: Any, flag: bool) -> None:
         """``who`` must be attended to even while no caller waits, or need not any more."""
         if flag:
-            self._needy.add(id(who))
+            self.needy.add(id(who))
         else:
-            self._needy.discard(id(who))
+            self.needy.discard(id(who))
 
     @property
     def needed(self) -> bool:
         """Whether anything must happen without a caller."""
-        return bool(self._needy or self._posted)
+        return bool(self.needy or self._posted)
 
     def end_turn(self) -> None:
         """What was posted, what is due, and what was sent during the turn."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 from ..core.capabilities import STREAM, Capabilities, Ordered, Requirement, Unit
 from ..core.errors import IncompatiblePeer, LocalProtocolError, RemoteProtocolError, TooBig
@@ -125,41 +125,31 @@ class StreamSp(LengthFramer):
         self._max_size = max_size
         self._type = b"\x01" if octet else b""
         self._header_size = 9 if octet else 8
-        self._hello: bytes | None = b""
-        self._last_size = -1
-        self._last_head = b""
+        self._open = False
         self._seen_size = 0
         self._seen_head = b""
 
     def opened(self, record: Capabilities) -> None:
         self._record = record
-        self._reading = True
-        self.below.want(MANY)
+        self.parse = self._hello  # type: ignore[method-assign]  # until the peer has said what it is
+        self._wanted = 1
+        self._steer()
         self.below.send([HELLO.pack(MAGIC, self._number, 0)])
 
-    def receive(self, units: list[bytes]) -> None:
-        if self._hello is None:
-            super().receive(units)
-        else:
-            self._greet(b"".join(units))
-
     def ended(self) -> None:
-        if self._hello is None:
+        if self._open:
             super().ended()
         else:
             self.fail(RemoteProtocolError("the peer left before it had said what it is"))
 
     def get(self, key: Key[T]) -> T | None:
         answer: Any = None
-        if key is PEER_PROTOCOL and self._hello is None:
+        if key is PEER_PROTOCOL and self._open:
             answer = self._expected
-        return answer
+        return cast("T | None", answer)
 
     def head(self, size: int) -> bytes:
-        if size != self._last_size:
-            self._last_size = size
-            self._last_head = self._type + size.to_bytes(8, "big")
-        return self._last_head
+        return self._type + size.to_bytes(8, "big")
 
     def parse(self, data: bytes, pos: int, units: list[bytes], room: int) -> int:
         end = len(data)
@@ -196,25 +186,26 @@ class StreamSp(LengthFramer):
         self._seen_head, self._seen_size = seen_head, seen_size
         return pos
 
-    def _greet(self, data: bytes) -> None:
-        """The peer's hello, octet by octet if need be; what follows it is the first message."""
-        hello = (self._hello or b"") + data
+    def _hello(self, data: bytes, pos: int, units: list[bytes], room: int) -> int:
+        """The peer's hello, which may come octet by octet; what follows it is the first message."""
+        hello = data[pos : pos + 8]
         if not MAGIC.startswith(hello[:4]):
-            self.fail(RemoteProtocolError(f"the peer does not speak SP: it began with {hello[:8]!r}"))
-            return
-        if len(hello) < 8:
-            self._hello = hello
-            return
-        _, number, reserved = HELLO.unpack_from(hello)
-        verdict = judge(number, self._expected)
-        if verdict is None and reserved:
-            self.fail(RemoteProtocolError(f"reserved octets of the hello hold 0x{reserved:04x}"))
-        elif verdict is not None:
-            self.fail(verdict)
-        else:
-            self._hello = None
-            self.above.opened(self._record)
-            super().receive([hello[8:]])
+            self.refuse(RemoteProtocolError(f"the peer does not speak SP: it began with {hello!r}"))
+        elif len(hello) == 8:
+            _, number, reserved = HELLO.unpack(hello)
+            verdict = judge(number, self._expected)
+            if verdict is not None:
+                self.refuse(verdict)
+            elif reserved:
+                text = f"reserved octets of the hello hold 0x{reserved:04x}"
+                self.refuse(RemoteProtocolError(text))
+            else:
+                del self.parse
+                self._open = True
+                self._wanted = 0
+                self.above.opened(self._record)
+                return self.parse(data, pos + 8, units, self._wanted)
+        return pos
 
 
 class CarriedSp(Layer):
@@ -241,4 +232,4 @@ class CarriedSp(Layer):
 
     def get(self, key: Key[T]) -> T | None:
         answer: Any = self._expected if key is PEER_PROTOCOL else None
-        return answer
+        return cast("T | None", answer)

@@ -124,10 +124,7 @@ class TlsLayer(Layer):
         self._wanted = n
         if self._busy or self._state in (State.NEW, State.OPENING, State.BROKEN):
             return
-        if n > 0:
-            self._pump()
-        else:
-            self._steer()
+        self._pump()
 
     def end(self) -> None:
         """Send close_notify. The peer may go on, and the connection below stays as it is."""
@@ -238,7 +235,7 @@ class TlsLayer(Layer):
                 if self._wanted < MANY:
                     self._wanted = max(0, self._wanted - len(data))
                 self.above.receive([data])
-                if not (plain or self._raw or self._inbound.pending):
+                if not (plain or self._raw):
                     break
             else:
                 break
@@ -246,7 +243,7 @@ class TlsLayer(Layer):
         self._settle()
 
     def _feed(self) -> None:
-        if self._raw and not self._closed:
+        if self._raw:
             raw = self._raw
             self._inbound.write(raw[0] if len(raw) == 1 else b"".join(raw))
             raw.clear()
@@ -262,6 +259,7 @@ class TlsLayer(Layer):
             self._flush()
             return False
         except ssl.SSLError as error:
+            self._flush()
             self._fault = self._judge(error)
             return False
         self._flush()
@@ -342,9 +340,7 @@ class TlsLayer(Layer):
 
     def _steer(self) -> None:
         """Ask below for bytes exactly while they will be read."""
-        reading = self._state is State.OPENING or (
-            self._wanted > 0 and not self._closed and self._fault is None
-        )
+        reading = self._state is State.OPENING or (self._wanted > 0 and not self._closed)
         if reading != self._reading:
             self._reading = reading
             self.below.want(MANY if reading else 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import ClassVar, TypeAlias
 
 from ..core.capabilities import Capabilities, Requirement, Unit
@@ -57,8 +56,8 @@ class Raw(Junction):
         self.stats = stats
         self.pipes: dict[int, Pipe] = {}
         self.ring = Ring()
-        self.queue: FairQueue[deque[Incoming]] = FairQueue()
-        self._batch: deque[Incoming] = deque()
+        self.queue: FairQueue[list[Incoming]] = FairQueue()
+        self._batch: list[Incoming] = []
         self._batch_pipe: Pipe | None = None
         self.head: Head
         self.closed = False
@@ -115,8 +114,9 @@ class Raw(Junction):
                 self.check()
                 return None
             self._batch_pipe, self._batch = taken
+            self._batch.reverse()
         assert self._batch_pipe is not None
-        header, body = self._batch.popleft()
+        header, body = self._batch.pop()
         return self._batch_pipe, header, body
 
     @property
@@ -132,15 +132,15 @@ class Raw(Junction):
         """Run the end filters over an outgoing body."""
         return body if self.filters is None else self.filters.encode([body])[0]
 
-    def arrive(self, pipe: Pipe, incoming: deque[Incoming]) -> None:
+    def arrive(self, pipe: Pipe, incoming: list[Incoming]) -> None:
         """Queue what came in, after the end filters."""
         if self.filters is not None:
             bodies = self.filters.decode([body for _, body in incoming])
-            passed = deque(
+            passed = [
                 (entry[0], body)
                 for entry, body in zip(incoming, bodies, strict=True)
                 if body is not None
-            )
+            ]
             self.stats.refused += len(incoming) - len(passed)
             incoming = passed
         if incoming:

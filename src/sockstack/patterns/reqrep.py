@@ -122,11 +122,16 @@ def end_of_words(unit: bytes, most: int) -> int:
     return -2
 
 
+def headed(header: bytes, body: Chunks) -> tuple[bytes, ...]:
+    """A body behind its header."""
+    return (header, *body) if isinstance(body, tuple) else (header, body)
+
+
 class RawReq(Raw):
     """Requests to pipes in turn; answers with the words that devices left on them."""
 
     def receive(self, pipe: Pipe, units: list[bytes]) -> None:
-        incoming: deque[Incoming] = deque()
+        incoming: list[Incoming] = []
         for unit in units:
             stop = 4 if len(unit) >= 4 and unit[0] & 0x80 else end_of_words(unit, 255)
             if stop > 0:
@@ -146,7 +151,7 @@ class RawReq(Raw):
         if pipe is None:
             self.check()
             return False
-        pipe.below.send(((header, *body) if type(body) is tuple else (header, body),))  # type: ignore[arg-type]
+        pipe.below.send((headed(header, body),))
         return True
 
 
@@ -177,7 +182,7 @@ class Requests(RawReq):
         asker.id = key = number.to_bytes(4, "big")
         if self.filters is not None:
             body = self.encode(body)
-        asker.unit = (key, *body) if type(body) is tuple else (key, body)  # type: ignore[assignment]
+        asker.unit = headed(key, body)
         asker.pipe = pipe
         self.waiting[key] = asker
         self.stats.sent += 1
@@ -196,7 +201,7 @@ class Requests(RawReq):
         asker.unit = None
         asker.pipe = None
 
-    def arrive(self, pipe: Pipe, incoming: deque[Incoming]) -> None:
+    def arrive(self, pipe: Pipe, incoming: list[Incoming]) -> None:
         filters = self.filters
         for header, body in incoming:
             asker = self.waiting.get(header)
@@ -334,7 +339,7 @@ class RawRep(Raw):
         self._ttl = ttl
 
     def receive(self, pipe: Pipe, units: list[bytes]) -> None:
-        incoming: deque[Incoming] = deque()
+        incoming: list[Incoming] = []
         for unit in units:
             stop = 4 if len(unit) >= 4 and unit[0] & 0x80 else end_of_words(unit, self._ttl)
             if stop > 0:
@@ -361,7 +366,7 @@ class RawRep(Raw):
         if pipe is None or not pipe.ready:
             self.stats.dropped += 1
             return True
-        pipe.below.send(((header, *body) if type(body) is tuple else (header, body),))  # type: ignore[arg-type]
+        pipe.below.send((headed(header, body),))
         return True
 
     @property
@@ -412,7 +417,7 @@ class RepHead(Head):
                 return False
             chunks: Chunks = body if raw.filters is None else raw.encode(body)
             header = self._header
-            pipe.below.send(((header, *chunks) if type(chunks) is tuple else (header, chunks),))  # type: ignore[arg-type]
+            pipe.below.send((headed(header, chunks),))
             raw.stats.sent += 1
         else:
             raw.stats.dropped += 1

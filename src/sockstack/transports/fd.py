@@ -8,7 +8,7 @@ import socket
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 from ..core.capabilities import Capabilities, CleanEnd, HalfClose, Unit
 from ..core.errors import EndpointError, StackError
@@ -103,7 +103,7 @@ class _Take:
         self.cancelled = True
 
 
-class SocketLink(StreamLink):
+class SocketLink(StreamLink[socket.socket]):
     """A stream socket of any family; ``kept``: a forked child does not close it, because its number was given."""
 
     def __init__(self, hub: Hub, sock: socket.socket, kept: bool = False) -> None:
@@ -121,10 +121,10 @@ class SocketLink(StreamLink):
         if self._sock is not None and (key is PEER_ADDRESS or key is LOCAL_ADDRESS):
             name = self._sock.getpeername() if key is PEER_ADDRESS else self._sock.getsockname()
             answer = join_address(name) if isinstance(name, tuple) else str(name)
-        return answer
+        return cast("T | None", answer)
 
 
-class PairLink(StreamLink):
+class PairLink(StreamLink["_Pair"]):
     """Two descriptors, one to read from and one to write to; they may be one."""
 
     def __init__(self, hub: Hub, reader: int, writer: int) -> None:

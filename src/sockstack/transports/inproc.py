@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 from ..core.capabilities import (
     Capabilities,
@@ -207,7 +207,7 @@ class InprocLink(Link):
         answer: Any = None
         if key is PEER_ADDRESS or key is LOCAL_ADDRESS:
             answer = self._address
-        return answer
+        return cast("T | None", answer)
 
     def move(self, hub: Hub) -> None:
         self.hub = hub

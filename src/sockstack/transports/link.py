@@ -7,7 +7,7 @@ import logging
 import socket
 from collections import deque
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from ..core.capabilities import Capabilities
 from ..core.errors import PeerAborted, SockstackError
@@ -48,7 +48,10 @@ class StreamSocket(Protocol):
         """Let go."""
 
 
-class StreamLink(Link):
+S = TypeVar("S", bound=StreamSocket)
+
+
+class StreamLink(Link, Generic[S]):
     """Bytes to and from the kernel.
 
     What the kernel does not take at once waits here, and ``writable(False)`` says so; a stack that heeds it leaves at
@@ -59,12 +62,12 @@ class StreamLink(Link):
     def __init__(
         self,
         hub: Hub,
-        sock: StreamSocket,
+        sock: S,
         record: Capabilities,
     ) -> None:
         self.hub = hub
         self.record = record
-        self._sock: StreamSocket | None = sock
+        self._sock: S | None = sock
         self._recv = sock.recv
         self._send = sock.send
         self._watch: Watch | None = None
@@ -72,9 +75,10 @@ class StreamLink(Link):
         self._pending: deque[bytes | memoryview] = deque()
         self._wanted = 0
         self._reading = True
-        self._blocked = False
-        self._deferred = False
+        self._blocked = False  # the kernel takes no more
+        self._deferred = False  # it will be asked when the turn ends
         self._ending = False
+        self._queueing = False  # any of these, or closed: nothing is written directly
 
     # From above.
 
@@ -91,43 +95,30 @@ class StreamLink(Link):
             self._watch.read(True)
 
     def send(self, units: Sequence[bytes]) -> None:
-        if self._sock is None or self._ending:
+        if self._queueing or self.hub.turning or len(units) != 1:
+            self._queue(units)
             return
-        if self._blocked or self._deferred:
-            self._pending.extend(units)
+        unit = units[0]
+        try:
+            sent = self._send(unit)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self._cut(error)
             return
-        if self.hub.turning:
-            self._pending.extend(units)
-            self._deferred = True
-            self.hub.flush_later(self._flush_deferred)
-            return
-        if len(units) == 1:
-            unit = units[0]
-            try:
-                sent = self._send(unit)
-            except BlockingIOError:
-                sent = 0
-            except OSError as error:
-                self._cut(error)
-                return
-            if sent == len(unit):
-                return
+        if sent != len(unit):
             self._pending.append(memoryview(unit)[sent:] if sent else unit)
-        else:
-            self._pending.extend(units)
-            self._flush()
-            if not self._pending:
-                return
-        self._block()
+            self._block()
 
     def end(self) -> None:
         if not self._ending:
-            self._ending = True
+            self._ending = self._queueing = True
             if not self._pending:
                 self._shutdown()
 
     def abort(self) -> None:
         sock, self._sock = self._sock, None
+        self._queueing = True
         if sock is None:
             return
         self._unwatch()
@@ -171,6 +162,7 @@ class StreamLink(Link):
         self._flush()
         if not self._pending and self._blocked:
             self._blocked = False
+            self._queueing = self._ending or self._sock is None
             if self._writer is not None:
                 self._writer.write(False)
             self.hub.need(self, False)
@@ -196,11 +188,11 @@ class StreamLink(Link):
             self._writer.write(self._blocked)
 
     @property
-    def socket(self) -> StreamSocket | None:
+    def socket(self) -> S | None:
         """The descriptor's object; None once closed."""
         return self._sock
 
-    def release(self) -> StreamSocket | None:
+    def release(self) -> S | None:
         """Give the descriptor away; the link is over without closing it. None if it is closed already."""
         sock, self._sock = self._sock, None
         self._unwatch()
@@ -216,6 +208,21 @@ class StreamLink(Link):
             sock.close()
 
     # Inside.
+
+    def _queue(self, units: Sequence[bytes]) -> None:
+        """The way of what cannot be written directly, one unit by one call."""
+        if self._sock is None or self._ending:
+            return
+        self._pending.extend(units)
+        if self._blocked or self._deferred:
+            return
+        if self.hub.turning:
+            self._deferred = self._queueing = True
+            self.hub.flush_later(self._flush_deferred)
+            return
+        self._flush()
+        if self._pending:
+            self._block()
 
     def _watch_on(self, hub: Hub) -> None:
         assert self._sock is not None
@@ -234,7 +241,9 @@ class StreamLink(Link):
 
     def _flush_deferred(self) -> None:
         self._deferred = False
+        self._queueing = self._blocked or self._ending
         if self._sock is None:
+            self._queueing = True
             return
         self._flush()
         if self._pending:
@@ -268,7 +277,7 @@ class StreamLink(Link):
         return self._sock.sendmsg(chunks)
 
     def _block(self) -> None:
-        self._blocked = True
+        self._blocked = self._queueing = True
         if self._writer is not None:
             self._writer.write(True)
         self.hub.need(self, True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections import deque
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 from ..core.capabilities import Capabilities, CleanEnd, HalfClose, Integrity, Scope, Unit
 from ..core.errors import EndpointError, SockstackError, StackError
@@ -115,7 +115,7 @@ class Tcp(TransportSpec, Spec[Os, Stream]):
     ) -> Bound:
         return _Listen(self, hub, accepted, trouble, inherit)
 
-    def link(self, hub: Hub, sock: socket.socket) -> StreamLink:
+    def link(self, hub: Hub, sock: socket.socket) -> TcpLink:
         """The bottom layer over a connected socket."""
         sock.setblocking(False)
         if self.nodelay:
@@ -128,7 +128,7 @@ class Tcp(TransportSpec, Spec[Os, Stream]):
         return TcpLink(hub, sock, RECORD)
 
 
-class TcpLink(StreamLink):
+class TcpLink(StreamLink[socket.socket]):
     """A TCP connection."""
 
     def __init__(self, hub: Hub, sock: socket.socket, record: Capabilities) -> None:
@@ -144,7 +144,7 @@ class TcpLink(StreamLink):
             answer = self._peer
         elif key is LOCAL_ADDRESS and self._sock is not None:
             answer = join_address(self._sock.getsockname())
-        return answer
+        return cast("T | None", answer)
 
 
 class _Dial:

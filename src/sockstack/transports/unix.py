@@ -10,7 +10,7 @@ import stat
 import struct
 import sys
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 from ..core.capabilities import (
     Auth,
@@ -108,7 +108,7 @@ class Unix(TransportSpec, Spec[Os, Stream]):
         return _Listen(self, hub, accepted, trouble, inherit)
 
 
-class UnixLink(StreamLink):
+class UnixLink(StreamLink[socket.socket]):
     """A Unix stream connection."""
 
     def __init__(self, hub: Hub, sock: socket.socket, spec: Unix) -> None:
@@ -123,7 +123,7 @@ class UnixLink(StreamLink):
         elif key is PEER_CREDENTIALS and self._sock is not None and hasattr(socket, "SO_PEERCRED"):
             data = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
             answer = struct.unpack("3i", data)
-        return answer
+        return cast("T | None", answer)
 
 
 class _Listen:

@@ -370,7 +370,7 @@ class ConnectionListener(Generic[C]):
 
 
 @overload
-async def dial(
+async def dial(  # type: ignore[overload-overlap]  # a pattern's operations may be of any type
     stack: Spec[Os, Pattern[P]], *, timeout: float | None = None, handshake: float = 10.0
 ) -> Socket[P]: ...
 @overload

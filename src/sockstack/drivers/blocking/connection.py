@@ -96,7 +96,7 @@ class Connection:
             core.end()
             if linger > 0 and core.drained() is None:
                 try:
-                    hub.wait(core.drained, core.sendable, hub.now() + linger)
+                    hub.wait(core.drained, core.sendable, linger, "close")
                 except Deadline:
                     pass
             left = core.chain.unsent
@@ -166,13 +166,7 @@ class Connection:
             return result
         if isinstance(timeout, Default):
             timeout = self.timeout
-        hub = self._hub
-        try:
-            return hub.wait(attempt, gate, None if timeout is None else hub.now() + timeout)
-        except Deadline:
-            raise Deadline(
-                f"{what}: nothing within {timeout:g} s", layer="connection", path=self.path
-            ) from None
+        return self._hub.wait(attempt, gate, timeout, what)
 
 
 class MessageConnection(Connection):
@@ -192,7 +186,7 @@ class MessageConnection(Connection):
             core.check_size(body)
             if not core.offer(body):
                 self._wait(lambda: core.offer(body) or None, core.sendable, timeout, "send")
-            if self._hub.needed:
+            if self._hub.needy:
                 self._hub.leave()
 
     def recv(self, timeout: Timeout = DEFAULT) -> bytes:
@@ -254,7 +248,7 @@ class StreamConnection(Connection):
         with self._lock():
             if not core.offer(body):
                 self._wait(lambda: core.offer(body) or None, core.sendable, timeout, "send")
-            if self._hub.needed:
+            if self._hub.needy:
                 self._hub.leave()
 
     def recv(self, size: int = 65536, timeout: Timeout = DEFAULT) -> bytes:
@@ -387,13 +381,7 @@ class ConnectionListener(Generic[C]):
                 raise Closed(hub.why, layer="listener")
             core = self._core.take()
             if core is None:
-                deadline = None if timeout is None else hub.now() + timeout
-                try:
-                    core = hub.wait(self._core.take, self._core.gate, deadline)
-                except Deadline:
-                    raise Deadline(
-                        f"accept: nobody came within {timeout:g} s", layer="listener"
-                    ) from None
+                core = hub.wait(self._core.take, self._core.gate, timeout, "accept")
             if not self._owns_hub:
                 return cast(C, wrap(hub, core, self.timeout, owns_hub=False))
             fresh = BlockingHub()
@@ -433,7 +421,7 @@ class ConnectionListener(Generic[C]):
 
 
 @overload
-def dial(
+def dial(  # type: ignore[overload-overlap]  # a pattern's operations may be of any type
     stack: Spec[Os, Pattern[P]], *, timeout: float | None = None, handshake: float = 10.0
 ) -> Socket[P]: ...
 @overload
@@ -516,14 +504,12 @@ def _connect(stack: Any, role: Role, timeout: float | None, handshake: float) ->
         attempt: DialCore | None = None
         try:
             attempt = DialCore(hub, specs, EndpointOptions(handshake=handshake), role)
-            core = hub.wait(attempt.result, attempt.gate, hub.now() + handshake)
-        except BaseException as error:
+            core = hub.wait(attempt.result, attempt.gate, handshake, f"dial {specs[-1]}")
+        except BaseException:
             if attempt is not None:
                 attempt.close()
             if owns_hub:
                 hub.close()
-            if isinstance(error, Deadline):
-                raise Deadline(f"{specs[-1]} did not answer within {handshake:g} s") from None
             raise
     return wrap(hub, core, timeout, owns_hub)
 

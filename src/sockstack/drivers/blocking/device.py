@@ -67,7 +67,7 @@ class Device:
         hub = self._hub
         with hub.lock:
             try:
-                hub.wait(lambda: None, self._closed, None if timeout is None else hub.now() + timeout)
+                hub.wait(lambda: None, self._closed, timeout, "run")
             except Closed:
                 return
 

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .blocking_hub import BlockingHub
+    from .hub import BlockingHub
 
 __all__ = ["Helper"]
 
@@ -18,24 +18,23 @@ BURST = 0.001
 
 
 class Helper:
-    """Rests while callers lead the hub, leads it while they are away, and ends when nothing is left to do."""
+    """Rests while callers lead the hub, leads it while they are away, and ends when nothing is left to do.
+
+    Attributes:
+        running: the thread is there.
+    """
 
     def __init__(self, hub: BlockingHub) -> None:
         self._hub = hub
-        self._thread: threading.Thread | None = None
+        self.running = False
         self._bell = threading.Event()
         self.bursts: list[Burst] = []
 
-    @property
-    def running(self) -> bool:
-        """Whether the thread is there."""
-        return self._thread is not None
-
     def start(self) -> None:
         """Under the hub's lock: see that the thread is there."""
-        if self._thread is None and not self._hub.closed:
-            self._thread = threading.Thread(target=self._run, name="sockstack-helper", daemon=True)
-            self._thread.start()
+        if not self.running and not self._hub.closed:
+            self.running = True
+            threading.Thread(target=self._run, name="sockstack-helper", daemon=True).start()
 
     def call(self) -> None:
         """Wake it from its rest: something was posted, or the hub is closed. Any thread may call."""
@@ -54,7 +53,7 @@ class Helper:
             with hub.lock:
                 self.bursts = [burst for burst in self.bursts if burst.flush()]
                 if hub.closed or not (hub.needed or self.bursts):
-                    self._thread = None
+                    self.running = False
                     return
                 called = self._bell.is_set()
                 self._bell.clear()

@@ -129,36 +129,42 @@ class BlockingHub(BaseHub):
 
     # For callers.
 
-    def wait(self, attempt: Callable[[], T | None], gate: Gate, deadline: float | None) -> T:
+    def wait(
+        self, attempt: Callable[[], T | None], gate: Gate, timeout: float | None, what: str
+    ) -> T:
         """Under the lock: wait until ``attempt`` gives something, trying after each turn or when ``gate`` opens.
 
+        Args:
+            timeout: seconds, or None.
+            what: the caller's verb, for the error.
+
         Raises:
-            Deadline: the instant has passed.
+            Deadline: the time has passed.
             Closed: the hub was closed meanwhile.
         """
+        deadline = None if timeout is None else self.now() + timeout
         while True:
             if self.closed:
                 raise Closed(self.why)
             action = self._leadership.enter()
             if action is Action.LEAD:
-                return self._lead(attempt, deadline)
-            if action is Action.EVICT:
-                self._waker.wake()
-            try:
-                self._follow(gate, deadline)
-                result = attempt()
-                if result is not None:
+                result = self._lead(attempt, deadline)
+            else:
+                if action is Action.EVICT:
+                    self._waker.wake()
+                try:
+                    self._follow(gate, deadline)
+                    result = attempt()
+                finally:
                     self._promote()
-                    return result
-                if deadline is not None and self.now() >= deadline:
-                    raise Deadline("the time allowed has passed")
-            except BaseException:
-                self._promote()
-                raise
+            if result is not None:
+                return result
+            if deadline is not None and self.now() >= deadline:
+                raise Deadline(f"{what}: nothing within {timeout:g} s")
 
     def leave(self) -> None:
         """Under the lock, after an operation that may have left work behind: see that somebody does it."""
-        if self._needy and self._leadership.state is State.FREE:
+        if self.needy and not self._helper.running and self._leadership.state is State.FREE:
             self._helper.start()
 
     def collect(self, burst: Burst) -> None:
@@ -170,22 +176,22 @@ class BlockingHub(BaseHub):
         if self._leadership.state is State.FREE:
             self._turn(self._poll(0, EVENTS))
 
-    def _lead(self, attempt: Callable[[], T | None], deadline: float | None) -> T:
-        lock = self.lock
+    def _lead(self, attempt: Callable[[], T | None], deadline: float | None) -> T | None:
+        """Poll until ``attempt`` gives something; None when the instant has passed."""
+        lock, poll = self.lock, self._poll
+        result: T | None = None
         try:
             if self._posted:
                 self._turn(())
                 result = attempt()
-                if result is not None:
-                    return result
-            while True:
+            while result is None:
                 timeout = self._timeout(deadline)
                 self._polling = True
                 if self._posted:
                     timeout = 0
                 lock.release()
                 try:
-                    events = self._poll(timeout, EVENTS)
+                    events = poll(timeout, EVENTS)
                 finally:
                     lock.acquire()
                     self._polling = False
@@ -194,19 +200,23 @@ class BlockingHub(BaseHub):
                     raise Closed(self.why)
                 self._turn(events)
                 result = attempt()
-                if result is not None:
-                    return result
-                if deadline is not None and self.now() >= deadline:
-                    raise Deadline("the time allowed has passed")
+                if deadline is not None and result is None and self.now() >= deadline:
+                    break
+            return result
         finally:
             self._leadership.leave()
-            self._promote()
+            if self._followers or (self.needy and not self._helper.running):
+                self._promote()
 
-    def _timeout(self, deadline: float | None) -> float | None:
-        due = self.timers.next() if self._timer_heap else None
-        if deadline is not None and (due is None or deadline < due):
-            due = deadline
-        return None if due is None else max(0.0, due - self.now())
+    def _timeout(self, due: float | None) -> float | None:
+        """Seconds until ``due`` or the next timer, a cancelled one perhaps; None: for ever."""
+        heap = self._timer_heap
+        if heap and (due is None or heap[0].when < due):
+            due = heap[0].when
+        if due is None:
+            return None
+        left = due - self.now()
+        return left if left > 0 else 0
 
     def _turn(self, events: list[tuple[int, int]] | tuple[()]) -> None:
         """Handle what is ready. Writes made meanwhile are done at the end."""
@@ -220,11 +230,12 @@ class BlockingHub(BaseHub):
                     if fd == self._waker.fileno:
                         self._waker.clear()
                     continue
-                if mask & ~OUT:
+                if mask != OUT:
                     watch.on_readable()
                 if mask & OUT:
                     watch.on_writable()
-            if self._posted or self._flushes or self._timer_heap:
+            heap = self._timer_heap
+            if self._posted or self._flushes or (heap and heap[0].when <= self.now()):
                 self.end_turn()
         finally:
             self.turning = False
@@ -254,7 +265,7 @@ class BlockingHub(BaseHub):
             return
         if self._followers:
             self._followers.pop(0)()
-        elif self._needy:
+        elif self.needy:
             self._helper.start()
 
     # For the helper thread.
@@ -265,7 +276,7 @@ class BlockingHub(BaseHub):
             return False
         try:
             while (
-                self._leadership.state is State.HELPED and self.needed and not self.closed
+                self._leadership.helping and self.needed and not self.closed
             ):
                 timeout = self._timeout(None)
                 self._polling = True
@@ -277,10 +288,9 @@ class BlockingHub(BaseHub):
                 finally:
                     self.lock.acquire()
                     self._polling = False
-                if self.closed:
-                    self.dispose()
-                    break
                 self._turn(events)
+            if self.closed:
+                self.dispose()
         finally:
             self._leadership.leave()
             self._promote()
@@ -293,7 +303,7 @@ class BlockingHub(BaseHub):
         if self.closed:
             return
         self.closed = True
-        self._needy.clear()
+        self.needy.clear()
         followers, self._followers = self._followers, []
         for follower in followers:
             follower()

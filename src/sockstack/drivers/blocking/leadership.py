@@ -85,6 +85,11 @@ class Leadership:
     def __init__(self) -> None:
         self.state = State.FREE
 
+    @property
+    def helping(self) -> bool:
+        """The helper polls, and nobody has asked it to step aside."""
+        return self.state is State.HELPED
+
     def enter(self) -> Action:
         """A caller must wait: LEAD, FOLLOW or EVICT."""
         self.state, action = self.state.on_enter

@@ -39,8 +39,11 @@ class Poller:
         with contextlib.suppress(KeyError):
             self._selector.unregister(fd)
 
-    def poll(self, timeout: float | None = None) -> list[tuple[int, int]]:
-        """Wait up to ``timeout`` seconds (None: for ever) for something; pairs of descriptor and mask."""
+    def poll(self, timeout: float | None = None, maxevents: int = -1) -> list[tuple[int, int]]:
+        """Wait up to ``timeout`` seconds (None: for ever) for something; pairs of descriptor and mask.
+
+        ``maxevents`` is a hint how many to look at.
+        """
         ready = []
         for key, events in self._selector.select(timeout):
             mask = (IN if events & selectors.EVENT_READ else 0) | (
@@ -65,12 +68,17 @@ class EpollPoller(Poller):
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
+        # Bound as they are: a method of ours around each would cost more than the system call's own overhead.
         self.poll = self._epoll.poll  # type: ignore[method-assign]
-        self.register = self._epoll.register  # type: ignore[method-assign]
-        self.modify = self._epoll.modify  # type: ignore[method-assign]
+
+    def register(self, fd: int, mask: int) -> None:
+        self._epoll.register(fd, mask)
+
+    def modify(self, fd: int, mask: int) -> None:
+        self._epoll.modify(fd, mask)
 
     def unregister(self, fd: int) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             self._epoll.unregister(fd)
 
     def close(self) -> None:

@@ -70,7 +70,9 @@ class Talker(Generic[P_co]):
         with hub.lock:
             body = self._take()
             if body is None:
-                body = self._wait(self._take, self._head.receivable, timeout, "recv")
+                if isinstance(timeout, Default):
+                    timeout = self.timeout
+                body = hub.wait(self._take, self._head.receivable, timeout, "recv")
             return body
 
     def recv_many(
@@ -133,7 +135,7 @@ class Talker(Generic[P_co]):
                 self._wait(
                     lambda: self._offer(body) or None, self._head.sendable, timeout, "send"
                 )
-            if hub.needed:
+            if hub.needy:
                 hub.leave()
 
     def send_many(
@@ -161,7 +163,7 @@ class Talker(Generic[P_co]):
                         error.accepted = done
                         raise
                     done += 1
-            if hub.needed:
+            if hub.needy:
                 hub.leave()
 
     def send_message(self: Talker[CanSend], message: Message, timeout: Timeout = DEFAULT) -> None:
@@ -173,7 +175,7 @@ class Talker(Generic[P_co]):
                 self._wait(
                     lambda: head.offer_message(message) or None, head.sendable, timeout, "send"
                 )
-            if hub.needed:
+            if hub.needy:
                 hub.leave()
 
     # Inside.
@@ -192,7 +194,7 @@ class Talker(Generic[P_co]):
                     lambda: self._offer(body) or None, self._head.sendable, timeout, "send"
                 )
             outbox.after_send()
-            if hub.needed:
+            if hub.needy:
                 hub.leave()
 
     def _settle(self, timeout: Timeout) -> None:
@@ -202,18 +204,9 @@ class Talker(Generic[P_co]):
             self._wait(outbox.drain, self._head.sendable, timeout, "send")
 
     def _wait(self, attempt: Callable[[], T | None], gate: Gate, timeout: Timeout, what: str) -> T:
-        hub = self._hub
-        if isinstance(timeout, Default):
-            timeout = self.timeout
-        if timeout is None:
-            return hub.wait(attempt, gate, None)
-        try:
-            return hub.wait(attempt, gate, hub.now() + timeout)
-        except Deadline:
-            raise self._late(what, timeout) from None
-
-    def _late(self, what: str, timeout: float) -> Deadline:
-        return Deadline(f"{what}: nothing within {timeout:g} s", layer=self._head.name)
+        return self._hub.wait(
+            attempt, gate, self.timeout if isinstance(timeout, Default) else timeout, what
+        )
 
 
 class Context(Talker[P_co]):
@@ -368,7 +361,7 @@ class Socket(Talker[P_co]):
             if linger > 0 and not self._drained(outbox):
                 try:
                     hub.wait(
-                        lambda: self._drained(outbox) or None, self._head.sendable, hub.now() + linger
+                        lambda: self._drained(outbox) or None, self._head.sendable, linger, "close"
                     )
                 except Deadline:
                     pass
