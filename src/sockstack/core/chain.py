@@ -18,8 +18,6 @@ __all__ = ["Chain", "ChainTop", "path_of"]
 T = TypeVar("T")
 
 
-
-
 def path_of(specs: Sequence[LayerSpec]) -> str:
     """How errors name a stack: its layers' names, top first."""
     return "<".join(spec.name for spec in specs)

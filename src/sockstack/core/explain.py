@@ -5,13 +5,26 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from .capabilities import UNLIMITED, Auth, Capabilities, Confidential, Integrity, Scope, Unit
+from .capabilities import (
+    UNLIMITED,
+    Auth,
+    Capabilities,
+    Confidential,
+    Integrity,
+    Ordered,
+    Requirement,
+    Scope,
+    Unit,
+)
 from .check import fold, lint
+from .errors import StackError
 from .refusal import need_text
 from .spec import Kind, LayerSpec
 from .text import format_stack
 
 __all__ = ["explain"]
+
+Layers = tuple[LayerSpec, ...]
 
 WIDTH = 100
 """Columns of the whole picture."""
@@ -43,29 +56,39 @@ _INTEGRITY = {
 _AUTH = {Auth.NONE: "-", Auth.OS_CREDENTIAL: "os", Auth.KEY: "key", Auth.CERTIFICATE: "cert"}
 
 
-class _Missing(LayerSpec):
+class Transport(LayerSpec):
     """Stands for the transport that a stack does not have yet."""
 
     name = "?"
     kind = Kind.TRANSPORT
 
-    def __init__(self, above: LayerSpec) -> None:
-        self._demand = next(iter(above.requires), None)
+    def __init__(self, above: LayerSpec, reliable: bool) -> None:
+        self._demand = next(iter(above.requires), Requirement())
+        self._reliable = reliable
 
     def derive(self, below: Capabilities) -> Capabilities:
-        """A record that meets the first demand of the layer above, and is not stronger than that."""
-        if self._demand is None:
-            return Capabilities(Unit.STREAM)
+        """A record that meets the first demand of the layer above."""
         values = dict(self._demand.demands)
         values["scope"] = max(values.get("scope", {Scope.NET}))
-        return Capabilities(Unit.STREAM).but(**values)
+        weak = {} if self._reliable else {"reliable": False, "ordered": Ordered.NO}
+        return Capabilities(Unit.STREAM).but(**{**weak, **values})
 
     @property
     def need(self) -> str:
         """What is missing, as a clause."""
-        if self._demand is None:
+        if not self._demand.demands:
             return "a transport is missing"
         return f"a transport is missing, one that gives {need_text(self._demand)}"
+
+
+def _completed(layers: Layers) -> tuple[Transport, tuple[Capabilities, ...]]:
+    """The weaker of two transports that the layers can stand on, and the records over it."""
+    transport = Transport(layers[-1], reliable=False)
+    try:
+        return transport, fold((*layers, transport))
+    except StackError:
+        transport = Transport(layers[-1], reliable=True)
+        return transport, fold((*layers, transport))
 
 
 def explain(layers: Sequence[LayerSpec]) -> str:
@@ -75,17 +98,18 @@ def explain(layers: Sequence[LayerSpec]) -> str:
     the limit of a unit; half-close; who is kept from reading, what change is noticed, how the peer proved who it is;
     bytes that the layer adds to a unit (before and after it); round trips that it costs before the first unit.
 
-    A stack without a transport is explained as far as it goes, over the weakest one that it could stand on.
+    A stack without a transport is explained as far as it goes, over a weak one that it could stand on.
 
     Raises:
         StackError: no transport could make it a legal stack.
     """
     whole = tuple(layers)
-    missing: _Missing | None = None
-    if whole[-1].kind is not Kind.TRANSPORT:
-        missing = _Missing(whole[-1])
+    missing: Transport | None = None
+    if whole and whole[-1].kind is not Kind.TRANSPORT:
+        missing, records = _completed(whole)
         whole = (*whole, missing)
-    records = fold(whole)
+    else:
+        records = fold(whole)
     parts = [_wrapped(format_stack(layers)), "", *_table(whole, records), ""]
     wire = list(_wire(layers))
     if wire:

@@ -8,6 +8,7 @@ pattern calls them on the bodies alone and keeps header and route aside (an *end
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from .errors import RemoteProtocolError
 from .layer import Chunks, Layer
@@ -33,7 +34,11 @@ class Filter(Layer):
         raise NotImplementedError
 
     def decode(self, units: list[bytes]) -> list[bytes | None]:
-        """The units as they go up, one for each; None where one must not pass. Never raises for what a peer sent."""
+        """The units as they go up, one for each. Never raises for what a peer sent.
+
+        Where one must not pass there is None, and :attr:`refused` has grown by one: that counter is what callers look at,
+        so that a batch in which all is well is not searched.
+        """
         raise NotImplementedError
 
     def send(self, units: Sequence[Chunks]) -> None:
@@ -41,15 +46,14 @@ class Filter(Layer):
 
     def receive(self, units: list[bytes]) -> None:
         """In a pipe a bad unit means that the connection cannot be trusted: the good ones go up, then it is cut."""
-        decoded = self.decode(units)
-        good = [unit for unit in decoded if unit is not None]
-        if len(good) == len(decoded):
-            self.above.receive(good)
+        before = self.refused
+        decoded: list[Any] = self.decode(units)
+        if self.refused == before:
+            self.above.receive(decoded)
             return
-        self.refused += 1
-        before = [unit for unit in decoded[: decoded.index(None)] if unit is not None]
-        if before:
-            self.above.receive(before)
+        good = decoded[: decoded.index(None)]
+        if good:
+            self.above.receive(good)
         self.fail(RemoteProtocolError(self.refusal))
 
     def detachable(self) -> str | None:
@@ -74,14 +78,16 @@ class FilterChain:
             bodies = entry.encode(bodies)
         return bodies
 
-    def decode(self, bodies: list[bytes]) -> list[bytes | None]:
-        """Bodies on their way up; None in the place of one that was refused and counted."""
-        result: list[bytes | None] = list(bodies)
+    def decode(self, bodies: list[bytes]) -> tuple[list[Any], int]:
+        """Bodies on their way up, one for each, and how many were refused; those are None."""
+        result: list[Any] = bodies
+        lost = 0
         for entry in self._up:
-            good = entry.decode([body for body in result if body is not None])
-            entry.refused += sum(body is None for body in good)
-            fresh = iter(good)
-            result = [None if body is None else next(fresh) for body in result]
-        return result
-
-
+            before = entry.refused
+            if not lost:
+                result = entry.decode(result)
+            else:
+                fresh = iter(entry.decode([body for body in result if body is not None]))
+                result = [None if body is None else next(fresh) for body in result]
+            lost += entry.refused - before
+        return result, lost

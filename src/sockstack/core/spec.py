@@ -258,6 +258,10 @@ class Same(Composable):
     @overload
     def __or__(self, below: Same) -> Same: ...
     @overload
+    def __or__(  # type: ignore[overload-overlap]  # a filter is a Spec too, and stays a filter
+        self, below: MessageFilter
+    ) -> MessageFilter: ...
+    @overload
     def __or__(self, below: Spec[D2, D3]) -> Spec[D2, D3]: ...
     def __or__(self, below: object) -> object:
         return _compose(self, below)
@@ -267,7 +271,9 @@ class MessageFilter(Spec[Message, Message]):
     """A filter of messages; over a pattern it stays a pattern."""
 
     @overload
-    def __or__(self, below: Same) -> MessageFilter: ...
+    def __or__(  # type: ignore[overload-overlap]  # as above
+        self, below: Same | MessageFilter
+    ) -> MessageFilter: ...
     @overload
     def __or__(self, below: Spec[D2, M]) -> Spec[D2, M]: ...
     def __or__(self, below: object) -> object:

@@ -68,9 +68,7 @@ class TransportSpec(LayerSpec):
         """
         raise NotImplementedError
 
-    def listen(
-        self, hub: Hub, accepted: Accepted, trouble: Failed, inherit: bool = False
-    ) -> Bound:
+    def listen(self, hub: Hub, accepted: Accepted, trouble: Failed, inherit: bool = False) -> Bound:
         """Bind and accept. ``trouble`` reports what accepting met and went on after (no descriptors left, say).
 
         ``inherit``: a forked child goes on accepting on the same descriptor; else it is closed there.

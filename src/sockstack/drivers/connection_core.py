@@ -21,7 +21,15 @@ from .hub import BaseHub
 from .socket_core import hub_of
 from .endpoints import DialerCore, EndpointOptions, ListenerCore
 
-__all__ = ["AcceptCore", "DialCore", "SessionStream", "check_connection", "check_hub", "new_core", "open_link"]
+__all__ = [
+    "AcceptCore",
+    "DialCore",
+    "SessionStream",
+    "check_connection",
+    "check_hub",
+    "new_core",
+    "open_link",
+]
 
 
 H = TypeVar("H", bound=BaseHub)
@@ -200,9 +208,7 @@ class SessionStream(TransportSpec, Spec[Os, Stream]):
         hub.post(finish)
         return attempt
 
-    def listen(
-        self, hub: Hub, accepted: Accepted, trouble: Failed, inherit: bool = False
-    ) -> Bound:
+    def listen(self, hub: Hub, accepted: Accepted, trouble: Failed, inherit: bool = False) -> Bound:
         if inherit:
             raise EndpointError("a session does not outlive a fork", layer="session")
         return _SessionBound(self.core, accepted)
@@ -231,4 +237,3 @@ class _SessionBound:
 
     def close(self) -> None:
         self._core.accept_with(None)
-

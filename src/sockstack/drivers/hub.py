@@ -81,7 +81,9 @@ class BaseHub:
             result: T | Exception
             try:
                 result = work()
-            except Exception as error:  # whatever it was, it is reported where the work was asked for
+            except (
+                Exception
+            ) as error:  # whatever it was, it is reported where the work was asked for
                 result = error
             self.post(lambda: done(result))
 

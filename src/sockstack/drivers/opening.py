@@ -56,9 +56,7 @@ class Opening:
         hub = self._hub
         top = self._owner.new_top()
         try:
-            chain = Chain(
-                self._specs, link, link.record, self._role, top, hub, self._owner.above
-            )
+            chain = Chain(self._specs, link, link.record, self._role, top, hub, self._owner.above)
         except SockstackError as error:
             link.abort()
             self._failed(self, error)

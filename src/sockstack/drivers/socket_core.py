@@ -155,7 +155,9 @@ class SocketCore:
         whole: Stack[Any, Any] = Stack((*self.above, *specs))
         if not whole.complete:
             raise StackError(
-                f"the stack has no transport at its bottom: {whole}", layer=specs[-1].name, field="R1"
+                f"the stack has no transport at its bottom: {whole}",
+                layer=specs[-1].name,
+                field="R1",
             )
         return specs
 

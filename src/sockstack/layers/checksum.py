@@ -75,6 +75,9 @@ class ChecksumLayer(Filter):
         out: list[bytes | None] = []
         for unit in units:
             payload = unit[:-4]
-            good = len(unit) >= 4 and unit[-4:] == crc32(payload).to_bytes(4, "big")
-            out.append(payload if good else None)
+            if len(unit) >= 4 and unit[-4:] == crc32(payload).to_bytes(4, "big"):
+                out.append(payload)
+            else:
+                self.refused += 1
+                out.append(None)
         return out

@@ -164,7 +164,9 @@ class StreamSp(LengthFramer):
             if head != seen_head:
                 seen_size = int.from_bytes(head[-8:], "big")
                 if header == 9 and head[0] != 1:
-                    self.refuse(RemoteProtocolError(f"message type 0x{head[0]:02x}, only 01 is known"))
+                    self.refuse(
+                        RemoteProtocolError(f"message type 0x{head[0]:02x}, only 01 is known")
+                    )
                     break
                 if seen_size > self._max_size:
                     self.refuse(

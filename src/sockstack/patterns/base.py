@@ -35,9 +35,7 @@ class PatternSpec(LayerSpec):
 
     @property
     def requires(self) -> tuple[Requirement, ...]:
-        return (
-            Requirement(unit=Unit.MESSAGE, session=True, features=frozenset({"sp"})),
-        )
+        return (Requirement(unit=Unit.MESSAGE, session=True, features=frozenset({"sp"})),)
 
     def derive(self, below: Capabilities) -> Capabilities:
         return below.but(features=below.features - {"sp"})
@@ -111,7 +109,8 @@ class Raw(Junction):
         if not self._batch:
             taken = self.queue.take()
             if taken is None:
-                self.check()
+                if self.closed:
+                    self.check()
                 return None
             self._batch_pipe, self._batch = taken
             self._batch.reverse()
@@ -135,14 +134,13 @@ class Raw(Junction):
     def arrive(self, pipe: Pipe, incoming: list[Incoming]) -> None:
         """Queue what came in, after the end filters."""
         if self.filters is not None:
-            bodies = self.filters.decode([body for _, body in incoming])
-            passed = [
+            bodies, refused = self.filters.decode([body for _, body in incoming])
+            self.stats.refused += refused
+            incoming = [
                 (entry[0], body)
                 for entry, body in zip(incoming, bodies, strict=True)
                 if body is not None
             ]
-            self.stats.refused += len(incoming) - len(passed)
-            incoming = passed
         if incoming:
             self.queue.put(pipe, incoming)
             self.head.receivable.open()

@@ -7,6 +7,7 @@ stand between the two: what goes from front to back is encoded by them, what com
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 from ..core.errors import StackError
 from ..core.filtering import Filter, FilterChain
@@ -88,4 +89,4 @@ class Device:
             return body
         if outward:
             return self._inside.encode([body])[0]
-        return self._inside.decode([body])[0]
+        return cast("bytes | None", self._inside.decode([body])[0][0])

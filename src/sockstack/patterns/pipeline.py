@@ -161,9 +161,10 @@ class RawPull(Raw):
 
     def receive(self, pipe: Pipe, units: list[bytes]) -> None:
         if self.filters is not None:
-            passed = [unit for unit in self.filters.decode(units) if unit is not None]
-            self.stats.refused += len(units) - len(passed)
-            units = passed
+            units, refused = self.filters.decode(units)
+            if refused:
+                self.stats.refused += refused
+                units = [unit for unit in units if unit is not None]
         if units:
             self.bodies.put(pipe, units)
             self.head.receivable.open()

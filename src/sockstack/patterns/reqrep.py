@@ -176,7 +176,7 @@ class Requests(RawReq):
             self.check()
             return False
         if asker.id is not None:
-            self.forget(asker)
+            del self.waiting[asker.id]
         number = self._next_id
         self._next_id = number + 1 if number < LAST_ID else REQUEST_IDS
         asker.id = key = number.to_bytes(4, "big")
@@ -209,12 +209,13 @@ class Requests(RawReq):
                 self.stats.dropped += 1
                 continue
             if filters is not None:
-                passed = filters.decode([body])[0]
-                if passed is None:
+                passed, refused = filters.decode([body])
+                if refused:
                     self.stats.refused += 1
                     continue
-                body = passed
-            self.forget(asker)
+                body = passed[0]
+            del self.waiting[header]
+            asker.id = asker.unit = asker.pipe = None
             asker.answer = body
             asker.answered_by = pipe.id
             self.stats.received += 1
@@ -312,7 +313,8 @@ class ReqHead(Head):
         if self.failure is not None:
             failure, self.failure = self.failure, None
             raise failure
-        self._requests.check()
+        if self._requests.closed:
+            self._requests.check()
         if self.id is None:
             raise LocalProtocolError("nothing was asked: send a request first", layer="req")
         return None
@@ -332,9 +334,7 @@ class ReqHead(Head):
 class RawRep(Raw):
     """Requests from all pipes in turn; an answer goes back where its route says, or nowhere."""
 
-    def __init__(
-        self, env: Timing, filters: FilterChain | None, stats: Stats, ttl: int
-    ) -> None:
+    def __init__(self, env: Timing, filters: FilterChain | None, stats: Stats, ttl: int) -> None:
         super().__init__(env, filters, stats)
         self._ttl = ttl
 
@@ -410,7 +410,9 @@ class RepHead(Head):
         pipe = self._pipe
         if pipe is None:
             self._raw.check()
-            raise LocalProtocolError("there is no request to answer: receive one first", layer="rep")
+            raise LocalProtocolError(
+                "there is no request to answer: receive one first", layer="rep"
+            )
         raw = self._raw
         if pipe.alive:
             if not pipe.ready:

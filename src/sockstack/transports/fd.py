@@ -73,9 +73,7 @@ class Fd(TransportSpec, Spec[Os, Stream]):
         hub.post(finish)
         return take
 
-    def listen(
-        self, hub: Hub, accepted: Accepted, trouble: Failed, inherit: bool = False
-    ) -> Bound:
+    def listen(self, hub: Hub, accepted: Accepted, trouble: Failed, inherit: bool = False) -> Bound:
         raise EndpointError(
             "fd cannot listen: it is one connection; give it to dial or attach", layer="fd"
         )

@@ -66,9 +66,7 @@ class Inproc(TransportSpec, Spec[Os, Message]):
     def dial(self, hub: Hub, dialed: Dialed, failed: Failed) -> Cancellable:
         return _Dial(self.address, hub, dialed, failed)
 
-    def listen(
-        self, hub: Hub, accepted: Accepted, trouble: Failed, inherit: bool = False
-    ) -> Bound:
+    def listen(self, hub: Hub, accepted: Accepted, trouble: Failed, inherit: bool = False) -> Bound:
         return _Listen(self.address, hub, accepted)
 
 

@@ -58,7 +58,6 @@ class StreamLink(Link, Generic[S]):
     most one batch waiting. Reading goes on while there is credit.
     """
 
-
     def __init__(
         self,
         hub: Hub,

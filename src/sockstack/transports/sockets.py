@@ -26,9 +26,7 @@ STILL_CONNECTING = frozenset({errno.EINPROGRESS, errno.EALREADY, errno.EINTR})
 
 def socket_error(error: OSError, what: str, layer: str) -> EndpointError:
     """An operating system's error as ours, with its number."""
-    return EndpointError(
-        f"{what}: {error.strerror or error}", errno=error.errno, layer=layer
-    )
+    return EndpointError(f"{what}: {error.strerror or error}", errno=error.errno, layer=layer)
 
 
 class Connecting:

@@ -110,9 +110,7 @@ class Tcp(TransportSpec, Spec[Os, Stream]):
             )
         return _Dial(self, hub, host, port, dialed, failed)
 
-    def listen(
-        self, hub: Hub, accepted: Accepted, trouble: Failed, inherit: bool = False
-    ) -> Bound:
+    def listen(self, hub: Hub, accepted: Accepted, trouble: Failed, inherit: bool = False) -> Bound:
         return _Listen(self, hub, accepted, trouble, inherit)
 
     def link(self, hub: Hub, sock: socket.socket) -> TcpLink:
@@ -245,7 +243,9 @@ class _Dial:
 class _Listen:
     """A bound TCP port."""
 
-    def __init__(self, spec: Tcp, hub: Hub, accepted: Accepted, trouble: Failed, inherit: bool) -> None:
+    def __init__(
+        self, spec: Tcp, hub: Hub, accepted: Accepted, trouble: Failed, inherit: bool
+    ) -> None:
         host, port = split_address(spec.address)
         what = f"cannot listen on {spec.address}"
         try:

@@ -102,9 +102,7 @@ class Unix(TransportSpec, Spec[Os, Stream]):
             hub, sock, self.address, lambda sock: dialed(UnixLink(hub, sock, self)), refused
         )
 
-    def listen(
-        self, hub: Hub, accepted: Accepted, trouble: Failed, inherit: bool = False
-    ) -> Bound:
+    def listen(self, hub: Hub, accepted: Accepted, trouble: Failed, inherit: bool = False) -> Bound:
         return _Listen(self, hub, accepted, trouble, inherit)
 
 
@@ -129,7 +127,9 @@ class UnixLink(StreamLink[socket.socket]):
 class _Listen:
     """A bound path or name."""
 
-    def __init__(self, spec: Unix, hub: Hub, accepted: Accepted, trouble: Failed, inherit: bool) -> None:
+    def __init__(
+        self, spec: Unix, hub: Hub, accepted: Accepted, trouble: Failed, inherit: bool
+    ) -> None:
         self.address = spec.path
         self._file = None if spec.abstract else spec.path
         self._pid = os.getpid()

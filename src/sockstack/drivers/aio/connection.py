@@ -189,9 +189,7 @@ class MessageConnection(Connection):
     async def recv_many(self, most: int = 1024, timeout: Timeout = DEFAULT) -> list[bytes]:
         """What is there, at least one message and at most ``most``. Raises like :meth:`recv`."""
         core = self._mine()
-        return await self._wait(
-            lambda: core.take_many(most), core.receivable, timeout, "recv_many"
-        )
+        return await self._wait(lambda: core.take_many(most), core.receivable, timeout, "recv_many")
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Messages until the peer ends its output."""
@@ -295,9 +293,7 @@ class Session(Connection):
         """The next stream that the peer opens."""
         core = self._core
         link = await self._wait(core.take_stream, core.receivable, timeout, "accept")
-        return StreamConnection(
-            self._hub, open_link(self._hub, self.stream(), link), self.timeout
-        )
+        return StreamConnection(self._hub, open_link(self._hub, self.stream(), link), self.timeout)
 
     def stream(self) -> SessionStream:
         """A stream of this session as the bottom of another stack: dialling opens one, listening takes the peer's."""
@@ -455,9 +451,7 @@ async def hand_over(connection: Connection, channel: socket.socket) -> None:
 @overload
 async def take_over(channel: socket.socket) -> StreamConnection: ...
 @overload
-async def take_over(
-    channel: socket.socket, layers: Spec[Stream, Message]
-) -> MessageConnection: ...
+async def take_over(channel: socket.socket, layers: Spec[Stream, Message]) -> MessageConnection: ...
 @overload
 async def take_over(channel: socket.socket, layers: Spec[Stream, Stream]) -> StreamConnection: ...
 async def take_over(channel: socket.socket, layers: Spec[Stream, Any] | None = None) -> Any:

@@ -120,9 +120,7 @@ class AsyncioHub(BaseHub):
     def _awake(self) -> None:
         self._woken = False
 
-    async def wait(
-        self, attempt: Callable[[], T | None], gate: Gate, deadline: float | None
-    ) -> T:
+    async def wait(self, attempt: Callable[[], T | None], gate: Gate, deadline: float | None) -> T:
         """Until ``attempt`` gives something, trying each time ``gate`` opens. Cancelling it loses nothing.
 
         Raises:

@@ -87,9 +87,7 @@ class Talker(Generic[P_co]):
         head = self._head
         message = head.take_message()
         if message is None:
-            message = await self._wait(
-                head.take_message, head.receivable, timeout, "recv_message"
-            )
+            message = await self._wait(head.take_message, head.receivable, timeout, "recv_message")
         return message
 
     async def __aiter__(self: Talker[CanRecv]) -> AsyncIterator[bytes]:
@@ -318,9 +316,7 @@ class Socket(Talker[P_co]):
         linger = self.linger if linger is None else linger
         if linger > 0 and self._drained() is None:
             try:
-                await self._hub.wait(
-                    self._drained, core.head.sendable, self._hub.now() + linger
-                )
+                await self._hub.wait(self._drained, core.head.sendable, self._hub.now() + linger)
             except Deadline:
                 pass
         left = core.unsent() + len(self._outbox or ())

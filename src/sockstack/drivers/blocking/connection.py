@@ -186,7 +186,7 @@ class MessageConnection(Connection):
             core.check_size(body)
             if not core.offer(body):
                 self._wait(lambda: core.offer(body) or None, core.sendable, timeout, "send")
-            if self._hub.needy:
+            if self._hub.unattended:
                 self._hub.leave()
 
     def recv(self, timeout: Timeout = DEFAULT) -> bytes:
@@ -248,7 +248,7 @@ class StreamConnection(Connection):
         with self._lock():
             if not core.offer(body):
                 self._wait(lambda: core.offer(body) or None, core.sendable, timeout, "send")
-            if self._hub.needy:
+            if self._hub.unattended:
                 self._hub.leave()
 
     def recv(self, size: int = 65536, timeout: Timeout = DEFAULT) -> bytes:
@@ -260,9 +260,7 @@ class StreamConnection(Connection):
         """
         core = self._core
         with self._lock():
-            return self._wait(
-                lambda: core.take_bytes(size), core.receivable, timeout, "recv"
-            )
+            return self._wait(lambda: core.take_bytes(size), core.receivable, timeout, "recv")
 
     def recv_exactly(self, size: int, timeout: Timeout = DEFAULT) -> bytes:
         """Exactly ``size`` bytes. What came before a failure stays and can be received.
@@ -277,9 +275,7 @@ class StreamConnection(Connection):
             )
 
     @overload
-    def attach(
-        self, layers: Spec[Stream, Mux], *, timeout: Timeout = 10.0
-    ) -> Session: ...
+    def attach(self, layers: Spec[Stream, Mux], *, timeout: Timeout = 10.0) -> Session: ...
     @overload
     def attach(
         self, layers: Spec[Stream, Message], *, timeout: Timeout = 10.0

@@ -34,6 +34,7 @@ class Helper:
         """Under the hub's lock: see that the thread is there."""
         if not self.running and not self._hub.closed:
             self.running = True
+            self._hub.unattended = False
             threading.Thread(target=self._run, name="sockstack-helper", daemon=True).start()
 
     def call(self) -> None:

@@ -70,6 +70,12 @@ class BlockingHub(BaseHub):
     """One selector, one lock, one leader.
 
     Everything on the hub is touched under :attr:`lock` only. The lock is free while the leader waits for descriptors.
+
+    Attributes:
+        lock: the hub's lock.
+        closed, why: nothing can be done here any more, and what to say to those who try.
+        turns: how often descriptors were looked at.
+        unattended: something must be attended to even while no caller waits, and there is no helper for it yet.
     """
 
     driver = "blocking"
@@ -89,6 +95,7 @@ class BlockingHub(BaseHub):
         self._polling = False
         self._followers: list[Callable[[], None]] = []
         self._helper = Helper(self)
+        self.unattended = False
         self._disposed = False
         live_hubs.add(self)
 
@@ -120,6 +127,10 @@ class BlockingHub(BaseHub):
     def timer_added(self, when: float) -> None:
         if self._polling:
             self._waker.wake()
+
+    def need(self, who: object, flag: bool) -> None:
+        super().need(who, flag)
+        self.unattended = bool(self.needy) and not self._helper.running
 
     def wake(self) -> None:
         if self._polling:
@@ -164,7 +175,7 @@ class BlockingHub(BaseHub):
 
     def leave(self) -> None:
         """Under the lock, after an operation that may have left work behind: see that somebody does it."""
-        if self.needy and not self._helper.running and self._leadership.state is State.FREE:
+        if self.unattended and self._leadership.state is State.FREE:
             self._helper.start()
 
     def collect(self, burst: Burst) -> None:
@@ -205,7 +216,7 @@ class BlockingHub(BaseHub):
             return result
         finally:
             self._leadership.leave()
-            if self._followers or (self.needy and not self._helper.running):
+            if self._followers or self.unattended:
                 self._promote()
 
     def _timeout(self, due: float | None) -> float | None:
@@ -265,7 +276,7 @@ class BlockingHub(BaseHub):
             return
         if self._followers:
             self._followers.pop(0)()
-        elif self.needy:
+        elif self.unattended:
             self._helper.start()
 
     # For the helper thread.
@@ -275,9 +286,7 @@ class BlockingHub(BaseHub):
         if self._leadership.take() is not Action.LEAD:
             return False
         try:
-            while (
-                self._leadership.helping and self.needed and not self.closed
-            ):
+            while self._leadership.helping and self.needed and not self.closed:
                 timeout = self._timeout(None)
                 self._polling = True
                 if self._posted:

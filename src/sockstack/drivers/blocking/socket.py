@@ -132,10 +132,8 @@ class Talker(Generic[P_co]):
         hub = self._hub
         with hub.lock:
             if not self._offer(body):
-                self._wait(
-                    lambda: self._offer(body) or None, self._head.sendable, timeout, "send"
-                )
-            if hub.needy:
+                self._wait(lambda: self._offer(body) or None, self._head.sendable, timeout, "send")
+            if hub.unattended:
                 hub.leave()
 
     def send_many(
@@ -163,7 +161,7 @@ class Talker(Generic[P_co]):
                         error.accepted = done
                         raise
                     done += 1
-            if hub.needy:
+            if hub.unattended:
                 hub.leave()
 
     def send_message(self: Talker[CanSend], message: Message, timeout: Timeout = DEFAULT) -> None:
@@ -175,7 +173,7 @@ class Talker(Generic[P_co]):
                 self._wait(
                     lambda: head.offer_message(message) or None, head.sendable, timeout, "send"
                 )
-            if hub.needy:
+            if hub.unattended:
                 hub.leave()
 
     # Inside.
@@ -190,11 +188,9 @@ class Talker(Generic[P_co]):
                 return
             outbox.before_send()
             if not self._offer(body):
-                self._wait(
-                    lambda: self._offer(body) or None, self._head.sendable, timeout, "send"
-                )
+                self._wait(lambda: self._offer(body) or None, self._head.sendable, timeout, "send")
             outbox.after_send()
-            if hub.needy:
+            if hub.unattended:
                 hub.leave()
 
     def _settle(self, timeout: Timeout) -> None:

@@ -1,0 +1,68 @@
+"""The fixture ``driver``: a coroutine test that takes it runs once on each driver."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sockstack import Inproc, Sp, Tcp, Unix
+
+from .both import DRIVERS, Driver, no_leak
+
+names = itertools.count()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run coroutine functions by the driver that they ask for."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    driver: Driver = pyfuncitem.funcargs["driver"]
+    wanted = inspect.signature(pyfuncitem.obj).parameters
+    driver.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in wanted}))
+    return True
+
+
+@pytest.fixture(params=DRIVERS)
+def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
+    """One of the drivers; nothing of it may be open afterwards."""
+    with no_leak():
+        yield DRIVERS[request.param]()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a test listens.
+
+    Attributes:
+        name: of the transport.
+        listen: the stack to listen on.
+    """
+
+    name: str
+    listen: Any
+
+    def dial(self, listener: Any) -> Any:
+        """The stack that reaches a listener."""
+        return Sp() | Tcp(listener.address) if self.name == "tcp" else self.listen
+
+
+def place(kind: str, directory: Path) -> Place:
+    """A fresh place of that kind."""
+    if kind == "tcp":
+        return Place(kind, Sp() | Tcp("127.0.0.1:0"))
+    if kind == "unix":
+        return Place(kind, Sp() | Unix(str(directory / f"s{next(names)}")))
+    return Place(kind, Sp() | Inproc(f"place-{next(names)}"))
+
+
+@pytest.fixture(params=["tcp", "unix", "inproc"])
+def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """A place on each transport in turn."""
+    return place(request.param, tmp_path)
