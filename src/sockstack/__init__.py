@@ -1,7 +1,7 @@
 """sockstack: a socket is a stack.
 
-Layers are composed with ``|`` into stacks, which are checked before a byte moves. The functions and classes here block in
-the caller's own thread; :mod:`sockstack.asyncio` has the same names to be awaited.
+Layers are composed with ``|`` into stacks, which are checked before a byte moves. The functions and classes here block
+in the caller's own thread; :mod:`sockstack.asyncio` has the same names to be awaited.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""sockstack on asyncio: the names of :mod:`sockstack`, to be awaited. Runs on any loop that has ``add_reader``, uvloop too."""
+"""sockstack on asyncio: the names of :mod:`sockstack`, to be awaited. Any loop with ``add_reader`` will do."""
 
 from __future__ import annotations
 

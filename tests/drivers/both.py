@@ -290,4 +290,4 @@ def no_leak() -> Iterator[None]:
     before = descriptors()
     yield
     left = {fd: what for fd, what in descriptors().items() if before.get(fd) != what}
-    assert not left
+    assert not left, left

@@ -36,8 +36,8 @@ class Filter(Layer):
     def decode(self, units: list[bytes]) -> list[bytes | None]:
         """The units as they go up, one for each. Never raises for what a peer sent.
 
-        Where one must not pass there is None, and :attr:`refused` has grown by one: that counter is what callers look at,
-        so that a batch in which all is well is not searched.
+        Where one must not pass there is None, and :attr:`refused` has grown by one: that counter is what callers look
+        at, so that a batch in which all is well is not searched.
         """
         raise NotImplementedError
 

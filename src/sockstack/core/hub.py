@@ -61,8 +61,8 @@ class Hub(Timing, Protocol):
     ) -> Watch:
         """Watch a non-blocking descriptor, level-triggered. Errors and hang-ups count as readable.
 
-        ``forked`` is called in a forked child and lets go of the descriptor there, without a word to the peer; None means
-        that the child keeps it, and that it is watched there too.
+        ``forked`` is called in a forked child and lets go of the descriptor there, without a word to the peer; None
+        means that the child keeps it, and that it is watched there too.
         """
 
     def flush_later(self, flush: Callable[[], None]) -> None:

@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from .errors import SockstackError
 from .chain import ChainTop
+from .errors import SockstackError
 from .layer import MANY
 
 if TYPE_CHECKING:
@@ -156,8 +156,8 @@ class Ring:
 class FairQueue(Generic[B]):
     """Batches from many pipes, taken in the order of arrival, with a high-water mark for each pipe.
 
-    A batch is what one read of a pipe gave. A pipe with ``high`` batches waiting is stopped until they are taken, so one
-    that sends a lot neither starves the others nor fills the memory.
+    A batch is what one read of a pipe gave. A pipe with ``high`` batches waiting is stopped until they are taken, so
+    one that sends a lot neither starves the others nor fills the memory.
     """
 
     __slots__ = ("_batches", "_high")

@@ -1,9 +1,9 @@
 """The layer contract: sans-I/O objects that pass batches of units to their neighbours.
 
 Down come ``open send want end abort tick``, up go ``opened receive writable ended broken``. A unit that goes up is
-``bytes``. A unit of messages that goes down is ``bytes`` or a tuple of chunks in wire order, so that a layer can put its
-header in front without copying the payload; what goes down a stream is always ``bytes``. A message of several frames
-is a *list*, so that chunks are never taken for frames.
+``bytes``. A unit of messages that goes down is ``bytes`` or a tuple of chunks in wire order, so that a layer can put
+its header in front without copying the payload; what goes down a stream is always ``bytes``. A message of several
+frames is a *list*, so that chunks are never taken for frames.
 
 Rules that every layer keeps:
 
@@ -118,7 +118,7 @@ class Layer:
         """The layer's deadline has passed."""
 
     def carry(self, name: str, data: bytes) -> None:
-        """Before ``open``: have ``data`` ride in the handshake of the first layer below that can (feature ``carry``)."""
+        """Before ``open``: have ``data`` ride in the handshake of the first layer below that can (``carry``)."""
         self.below.carry(name, data)
 
     def carried(self, name: str) -> bytes | None:

@@ -17,9 +17,9 @@ from ..core.junction import Gate
 from ..core.session import SessionCore
 from ..core.spec import Kind, LayerSpec, Role, Spec, Stack, layers_of
 from ..core.transport import Accepted, Bound, Dialed, Failed, Link, TransportSpec
+from .endpoints import DialerCore, EndpointOptions, ListenerCore
 from .hub import BaseHub
 from .socket_core import hub_of
-from .endpoints import DialerCore, EndpointOptions, ListenerCore
 
 __all__ = [
     "AcceptCore",

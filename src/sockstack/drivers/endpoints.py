@@ -14,7 +14,7 @@ from ..core.spec import LayerSpec, Role
 from ..core.transport import Link, TransportSpec
 from .opening import Opening, Owner
 
-__all__ = ["DialerCore", "DialState", "EndpointOptions", "ListenerCore"]
+__all__ = ["DialState", "DialerCore", "EndpointOptions", "ListenerCore"]
 
 log = logging.getLogger("sockstack.endpoint")
 

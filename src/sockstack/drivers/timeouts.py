@@ -18,5 +18,5 @@ class Default:
 DEFAULT: Final = Default()
 """The object's own timeout."""
 
-Timeout: TypeAlias = float | None | Default
+Timeout: TypeAlias = float | Default | None
 """Seconds; None waits for ever."""

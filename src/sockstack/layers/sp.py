@@ -20,7 +20,7 @@ from ..core.capabilities import STREAM, Capabilities, Ordered, Requirement, Unit
 from ..core.errors import IncompatiblePeer, LocalProtocolError, RemoteProtocolError, TooBig
 from ..core.framing import LengthFramer
 from ..core.interfaces import Message, Pipe, Stream
-from ..core.layer import MANY, Layer
+from ..core.layer import Layer
 from ..core.marks import PEER_PROTOCOL, Key
 from ..core.spec import Build, Header, Kind, LayerSpec, Spec
 

@@ -13,7 +13,8 @@ from typing import ClassVar
 from ..core.filtering import FilterChain
 from ..core.head import Head, Message, Stats
 from ..core.hub import Timing
-from ..core.interfaces import CanRecv, CanSend, Pattern, Pipe as PipeInterface
+from ..core.interfaces import CanRecv, CanSend, Pattern
+from ..core.interfaces import Pipe as PipeInterface
 from ..core.junction import FairQueue, Pipe
 from ..core.layer import Chunks
 from ..core.spec import Spec
@@ -161,10 +162,11 @@ class RawPull(Raw):
 
     def receive(self, pipe: Pipe, units: list[bytes]) -> None:
         if self.filters is not None:
-            units, refused = self.filters.decode(units)
+            passed, refused = self.filters.decode(units)
+            units = passed
             if refused:
                 self.stats.refused += refused
-                units = [unit for unit in units if unit is not None]
+                units = [unit for unit in passed if unit is not None]
         if units:
             self.bodies.put(pipe, units)
             self.head.receivable.open()

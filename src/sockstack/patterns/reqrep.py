@@ -18,7 +18,8 @@ from ..core.errors import LocalProtocolError, PeerAborted, RemoteProtocolError, 
 from ..core.filtering import FilterChain
 from ..core.head import Head, Message, Stats
 from ..core.hub import Cancellable, Timing
-from ..core.interfaces import CanContext, CanRecv, CanSend, Pattern, Pipe as PipeInterface
+from ..core.interfaces import CanContext, CanRecv, CanSend, Pattern
+from ..core.interfaces import Pipe as PipeInterface
 from ..core.junction import Pipe
 from ..core.layer import Chunks
 from ..core.spec import Header, Spec
@@ -79,8 +80,8 @@ class Rep(PatternSpec, Spec[PipeInterface, Pattern[RepOps]]):
     """Answers: ``recv`` gives a request, ``send`` answers it. Receiving again without an answer discards the request.
 
     Args:
-        ttl: words that a request may carry, its id included: 1 to 255, so ``ttl - 1`` devices. One with more is dropped.
-        raw: no bookkeeping; messages carry their header words. For devices.
+        ttl: words that a request may carry, its id included: 1 to 255, so ``ttl - 1`` devices. One with more is
+        dropped. raw: no bookkeeping; messages carry their header words. For devices.
     """
 
     _: KW_ONLY

@@ -38,8 +38,8 @@ class Fd(TransportSpec, Spec[Os, Stream]):
     """The stream behind something that is open already. It is taken over, and closed with the connection.
 
     Args:
-        source: a connected stream socket (its object is left detached), the number of such a descriptor or of a terminal
-            or serial line, or a pair ``(read, write)`` of descriptors, of two pipes for example.
+        source: a connected stream socket (its object is left detached), the number of such a descriptor or of a
+            terminal or serial line, or a pair ``(read, write)`` of descriptors, of two pipes for example.
     """
 
     source: socket.socket | int | tuple[int, int]

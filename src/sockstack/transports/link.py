@@ -14,7 +14,6 @@ from ..core.errors import PeerAborted, SockstackError
 from ..core.hub import Hub, Watch
 from ..core.transport import Link
 
-
 __all__ = ["READ_SIZE", "StreamLink"]
 
 log = logging.getLogger("sockstack.link")

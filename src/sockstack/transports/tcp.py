@@ -50,7 +50,7 @@ def split_address(text: str) -> tuple[str, int]:
         host, separator, port = text.partition(":")
     elif ":" in text:
         raise ValueError(f"{text!r}: put an IPv6 address in brackets: [::1]:5555")
-    if separator and not port.isascii() or (port and not port.isdigit()):
+    if (separator and not port.isascii()) or (port and not port.isdigit()):
         raise ValueError(f"{text!r}: the port {port!r} is not a number")
     number = int(port) if port else 0
     if number > 65535:
@@ -69,8 +69,8 @@ class Tcp(TransportSpec, Spec[Os, Stream]):
     """A TCP connection: a reliable, ordered byte stream with half-close, to anywhere.
 
     Args:
-        address: ``host:port``. A host is a name, an IPv4 address, or an IPv6 address in brackets. To listen, ``*`` is all
-            interfaces, both families, and port 0 (or none) a free port, which the listener then tells. A name with
+        address: ``host:port``. A host is a name, an IPv4 address, or an IPv6 address in brackets. To listen, ``*`` is
+            all interfaces, both families, and port 0 (or none) a free port, which the listener then tells. A name with
             several addresses is dialled as RFC 8305 says ("happy eyeballs"): the next address is tried after 250 ms or
             at a failure, and the first to answer wins.
         nodelay: send small segments at once (``TCP_NODELAY``).

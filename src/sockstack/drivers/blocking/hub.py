@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from ...core.errors import Closed, Deadline
 from ...core.junction import Gate
-from .helper import Burst, Helper
 from ..hub import BaseHub
+from .helper import Burst, Helper
 from .leadership import Action, Leadership, State
 from .poller import IN, OUT, Waker, make_poller
 

@@ -1,4 +1,4 @@
-"""Waiting for descriptors: epoll where there is one, the platform's selector elsewhere; and a way to wake the waiter."""
+"""Waiting for descriptors, with epoll or the platform's own selector, and waking the one who waits."""
 
 from __future__ import annotations
 

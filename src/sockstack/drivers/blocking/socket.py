@@ -132,7 +132,7 @@ class Talker(Generic[P_co]):
         hub = self._hub
         with hub.lock:
             if not self._offer(body):
-                self._wait(lambda: self._offer(body) or None, self._head.sendable, timeout, "send")
+                self._wait_offer(body, timeout)
             if hub.unattended:
                 hub.leave()
 
@@ -154,9 +154,7 @@ class Talker(Generic[P_co]):
                 done += taken
                 if not taken:
                     try:
-                        self._wait(
-                            lambda: self._offer(batch[done]) or None, head.sendable, timeout, "send"
-                        )
+                        self._wait_offer(batch[done], timeout)
                     except Deadline as error:
                         error.accepted = done
                         raise
@@ -188,10 +186,13 @@ class Talker(Generic[P_co]):
                 return
             outbox.before_send()
             if not self._offer(body):
-                self._wait(lambda: self._offer(body) or None, self._head.sendable, timeout, "send")
+                self._wait_offer(body, timeout)
             outbox.after_send()
             if hub.unattended:
                 hub.leave()
+
+    def _wait_offer(self, body: bytes, timeout: Timeout) -> None:
+        self._wait(lambda: self._offer(body) or None, self._head.sendable, timeout, "send")
 
     def _settle(self, timeout: Timeout) -> None:
         """Under the lock: hand on what a burst has collected, before anything else goes out."""
