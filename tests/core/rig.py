@@ -83,6 +83,9 @@ class Nowhere:
     def now(self) -> float:
         return 0.0
 
+    def wall(self) -> float:
+        return 0.0
+
     def randbits(self, bits: int) -> int:
         return 0
 

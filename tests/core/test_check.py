@@ -409,7 +409,7 @@ def warned(*layers: LayerSpec) -> list[str]:
         ((Pieces(), Prefix(), Wire()), []),
         ((Pieces(), MESSAGES), ["Pieces stands above Wire, which leaves it nothing to do"]),
         ((Again(), Pieces(), LOSSY_WIRE), []),
-        ((Muxer(), Flow(), Again(), LOSSY_WIRE), ["Muxer and Again both ask a silent peer"]),
+        ((Muxer(), Flow(), Again(), LOSSY_WIRE), ["Muxer and Again each ask a silent peer"]),
         ((Plain(doubts=("Nobody is checked.", "At all.")), Wire()), ["Nobody is", "At all."]),
     ],
 )

@@ -42,8 +42,8 @@ LEGAL = {
     "a bare stream": "tls | unix(/s)",
     "messages in one process": "checksum | inproc(name)",
     "a stack without a transport": "checksum | req | sp",
-    "T1 a trace anywhere": "trace | req | trace | sp | trace | tls | trace | tcp(h:1)",
-    "T2 a trace over messages": "trace | prefix | trace | unix(/s)",
+    "a trace anywhere": "trace | req | trace | sp | trace | tls | trace | tcp(h:1)",
+    "a trace over messages": "trace | prefix | trace | unix(/s)",
 }
 
 
@@ -179,8 +179,6 @@ PENDING = {
     "X19",
     "X20",
     "X21",
-    "T1",
-    "T2",
 }
 """Rows that wait for layers."""
 

@@ -129,7 +129,3 @@ def test_a_build_knows_its_pattern_and_its_transport() -> None:
     assert whole.pattern == Req()
     assert whole.transport == Wire()
     assert Build(Role.LISTENER, Wire().record, (Prefix(), Wire()), 0, Nowhere()).pattern is None
-
-
-def test_facts_may_depend_on_options() -> None:
-    assert Plain(sort=Kind.REPAIR).kind is Kind.REPAIR

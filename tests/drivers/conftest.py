@@ -14,7 +14,10 @@ import uvloop
 
 from sockstack import Inproc, Sp, Tcp, Unix
 
-from .both import DRIVERS, Driver, no_leak
+from .both import DRIVERS, Driver, no_leak, until
+
+PATIENCE = 20.0
+"""Seconds after which a call that must succeed gives up, so that a failure is told where it happens."""
 
 names = itertools.count()
 
@@ -73,3 +76,13 @@ def place(kind: str, directory: Path) -> Place:
 def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """A place on each transport in turn."""
     return place(request.param, tmp_path)
+
+
+async def pair(driver: Driver, place: Place, front: Any, back: Any) -> tuple[Any, Any]:
+    """A socket that has dialled, and one that listens: connected."""
+    server = driver.socket(back, timeout=PATIENCE)
+    listener = server.listen(place.listen)
+    client = driver.socket(front, timeout=PATIENCE)
+    await client.reach(place.dial(listener), PATIENCE)
+    await until(lambda: server.pipes)
+    return client, server

@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
-import sockstack
 from sockstack import Pull, Push, Rep, Req
-from sockstack.core.errors import Closed, Deadline, LocalProtocolError
+from sockstack.core.errors import Deadline, LocalProtocolError
 from sockstack.core.head import Message
 
-from .both import AsyncioDriver, BlockingDriver, Driver, until
-from .conftest import Place
-
-PATIENCE = 20.0
-"""Seconds after which a call that must succeed gives up, so that a failure is reported where it happens."""
-
-
-async def pair(driver: Driver, place: Place, front: Any, back: Any) -> tuple[Any, Any]:
-    """A listening socket and one that has dialled it, connected."""
-    server = driver.socket(back, timeout=PATIENCE)
-    listener = server.listen(place.listen)
-    client = driver.socket(front, timeout=PATIENCE)
-    await client.reach(place.dial(listener), PATIENCE)
-    await until(lambda: server.pipes)
-    return client, server
+from .both import Driver, until
+from .conftest import Place, pair
 
 
 async def test_question_and_answer(driver: Driver, anywhere: Place) -> None:
@@ -94,8 +79,6 @@ async def test_what_a_pattern_cannot_do_now(driver: Driver, anywhere: Place) -> 
         await req.recv()
     with pytest.raises(LocalProtocolError, match="receive one first"):
         await rep.send(b"unasked")
-    push, pull = await pair(driver, anywhere, Push(), Pull()) if False else (None, None)
-    assert push is pull
 
 
 async def test_wrong_direction(driver: Driver) -> None:
@@ -106,3 +89,59 @@ async def test_wrong_direction(driver: Driver) -> None:
         await pull.send(b"x")
     with pytest.raises(LocalProtocolError, match="has no contexts"):
         pull.context()
+
+
+async def test_many_at_once_from_many_tasks(driver: Driver, anywhere: Place) -> None:
+    """Several threads or tasks send on one socket, and several receive on another: each message goes to one."""
+    push, pull = await pair(driver, anywhere, Push(), Pull())
+    senders, each = 4, 50
+
+    async def send(name: int) -> None:
+        for number in range(each):
+            await push.send(b"%d:%d" % (name, number))
+
+    async def receive(into: list[bytes]) -> None:
+        while True:
+            body = await pull.recv()
+            if body == b"stop":
+                return
+            into.append(body)
+
+    got: list[list[bytes]] = [[] for _ in range(3)]
+    receivers = [asyncio.create_task(receive(into)) for into in got]
+    await asyncio.gather(*(send(name) for name in range(senders)))
+    for _ in receivers:
+        await push.send(b"stop")
+    await asyncio.gather(*receivers)
+    expected = [b"%d:%d" % (name, number) for name in range(senders) for number in range(each)]
+    assert sorted(body for into in got for body in into) == sorted(expected)
+    for into in got:  # the messages of one sender stay in order
+        for name in range(senders):
+            mine = [body for body in into if body.startswith(b"%d:" % name)]
+            assert mine == sorted(mine, key=expected.index)
+
+
+async def test_recv_many_gives_what_is_there(driver: Driver, anywhere: Place) -> None:
+    push, pull = await pair(driver, anywhere, Push(), Pull())
+    sent = [b"%d" % number for number in range(1000)]
+    await push.send_many(sent)
+    got: list[bytes] = []
+    while len(got) < len(sent):
+        bodies = await pull.recv_many(most=64)
+        assert 1 <= len(bodies) <= 64
+        got += bodies
+    assert got == sent
+    assert pull.stats()["received"] == push.stats()["sent"] == len(sent)
+
+
+async def test_round_robin_over_peers(driver: Driver, anywhere: Place) -> None:
+    push = driver.socket(Push(), timeout=20)
+    listener = push.listen(anywhere.listen)
+    pulls = [driver.socket(Pull(), timeout=20) for _ in range(3)]
+    for pull in pulls:
+        await pull.reach(anywhere.dial(listener), 20)
+    await until(lambda: len(push.pipes) == 3)
+    for number in range(9):
+        await push.send_message(Message(b"%d" % number))
+    got = [[int(await pull.recv()) for _ in range(3)] for pull in pulls]
+    assert sorted(got) == [[0, 3, 6], [1, 4, 7], [2, 5, 8]]

@@ -418,7 +418,8 @@ def _lint_repairs(layers: Layers, records: tuple[Capabilities, ...]) -> Iterator
 def _lint_probes(layers: Layers, records: tuple[Capabilities, ...]) -> Iterator[str]:
     probing = [title(spec) for spec in layers if spec.probes]
     if len(probing) > 1:
-        yield f"{' and '.join(probing)} both ask a silent peer whether it is alive: one of them is enough."
+        names = " and ".join(probing)
+        yield f"{names} each ask a silent peer whether it is alive: one of them is enough."
 
 
 def _lint_doubts(layers: Layers, records: tuple[Capabilities, ...]) -> Iterator[str]:

@@ -29,7 +29,7 @@ Layers = tuple[LayerSpec, ...]
 WIDTH = 100
 """Columns of the whole picture."""
 
-NAME_WIDTH = 16
+NAME_WIDTH = 13
 """Columns of a layer's name; with all other columns at their widest the picture still fits."""
 
 _TITLES = (
@@ -46,6 +46,7 @@ _TITLES = (
     "trips",
 )
 _NUMERIC = frozenset({"limit", "bytes", "trips"})
+_UNITS = ((60, "EiB"), (50, "PiB"), (40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB"))
 _SECRET = {Confidential.NO: "-", Confidential.HOP: "hop", Confidential.END_TO_END: "e2e"}
 _INTEGRITY = {
     Integrity.NONE: "-",
@@ -166,12 +167,16 @@ def _row(spec: LayerSpec, record: Capabilities, below: Capabilities | None) -> t
 
 
 def _size(size: int) -> str:
-    """Bytes, in the largest unit that is exact."""
+    """Bytes, exactly or, from a mebibyte on, to the next whole unit above."""
     if size == UNLIMITED:
         return "none"
-    for power, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
-        if size >> power and not size & ((1 << power) - 1):
-            return f"{size >> power} {unit}"
+    for power, unit in _UNITS:
+        if size >> power:
+            whole, rest = size >> power, size & ((1 << power) - 1)
+            if not rest:
+                return f"{whole} {unit}"
+            if power >= 20:
+                return f"<{whole + 1} {unit}"
     return f"{size} B"
 
 

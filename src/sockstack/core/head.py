@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from .errors import LocalProtocolError
+from .errors import Closed, LocalProtocolError
 from .junction import Gate
 
 __all__ = ["Head", "Message", "Stats"]
@@ -64,11 +64,13 @@ class Head:
     Attributes:
         bursts: single messages may be collected for a moment and offered in batches.
         inbox: messages that any thread may take without asking; empty where taking needs state.
+        closed: this is a context, and it was closed.
         receivable, sendable: where callers wait.
     """
 
     bursts: ClassVar[bool] = False
     name: str = "socket"
+    closed = False
 
     def __init__(self) -> None:
         self.inbox: deque[bytes] = deque()
@@ -118,7 +120,19 @@ class Head:
         raise LocalProtocolError(f"a {self.name} socket has no contexts", layer=self.name)
 
     def close(self) -> None:
-        """Of a context: give up what is outstanding. The socket goes on."""
+        """Of a context: give up what is outstanding, and tell who waits. The socket goes on."""
+        self.closed = True
+        self.receivable.open()
+        self.sendable.open()
+
+    def check(self) -> None:
+        """For contexts.
+
+        Raises:
+            Closed: it was closed.
+        """
+        if self.closed:
+            raise Closed("the context is closed", layer=self.name)
 
     def _more(self) -> bytes | None:
         """One more for a batch; patterns that answer each message have none."""

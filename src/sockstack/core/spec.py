@@ -77,6 +77,9 @@ class Environment(Protocol):
     def now(self) -> float:
         """Seconds on a monotonic clock."""
 
+    def wall(self) -> float:
+        """Seconds since 1970, for time stamps that people read."""
+
     def randbits(self, bits: int) -> int:
         """A random integer of that many bits."""
 

@@ -296,7 +296,7 @@ class _Reader:
         if self.take("(") and not self.take(")"):
             self._arguments(spec_class, values)
         try:
-            return make(spec_class, values)
+            return _make(spec_class, values)
         except StackError as error:
             if error.layer is None:
                 raise self.fail(error.message, error.mend, start) from None
@@ -367,7 +367,7 @@ class _Reader:
         return _read_word(word[0], takes)
 
 
-def make(spec_class: type[LayerSpec], values: Mapping[str, Any]) -> LayerSpec:
+def _make(spec_class: type[LayerSpec], values: Mapping[str, Any]) -> LayerSpec:
     """A layer with these options; what is wrong with them is a :class:`StackError`."""
     missing = [
         name
@@ -452,7 +452,7 @@ def parse_url(url: str, mapping: LayerSpec | None = None) -> Stack[Any, Any]:
                 mend=_did_you_mean(option, options),
             )
         values[name][option] = _Reader(value).only_value(_takes(options[option]))
-    return Stack(tuple(make(spec_class, values[name]) for name, spec_class in classes.items()))
+    return Stack(tuple(_make(spec_class, values[name]) for name, spec_class in classes.items()))
 
 
 def _query(url: str, query: str | None) -> Iterator[tuple[str, str, str]]:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import enum
-import logging
 from dataclasses import dataclass
 from typing import Protocol
 
 from ..core.chain import ChainTop
 from ..core.errors import IncompatiblePeer, SockstackError, StackError
 from ..core.hub import Cancellable, Hub
+from ..core.log import logger
 from ..core.spec import LayerSpec, Role
 from ..core.transport import Link, TransportSpec
 from .opening import Opening, Owner
 
 __all__ = ["DialState", "DialerCore", "EndpointOptions", "ListenerCore"]
-
-log = logging.getLogger("sockstack.endpoint")
 
 SLOW = 10.0
 """How much longer than the longest wait a dialler rests after a peer that can never fit."""
@@ -159,7 +157,7 @@ class DialerCore:
         self._attempt = None
         self._opening = None
         self.error = error
-        log.debug("dialling %s: %s", self.specs[-1], error)
+        logger("endpoint").debug("dialling %s: %s", self.specs[-1], error)
         self._again(error)
         self._owner.endpoint_failed(error)
 
@@ -174,7 +172,9 @@ class DialerCore:
         self._bound = min(self._bound * 2, max(self._options.reconnect_max, self._bound))
         if isinstance(error, IncompatiblePeer):
             pause = SLOW * self._options.reconnect_max
-            log.warning("dialling %s: %s; trying again in %g s", self.specs[-1], error, pause)
+            logger("endpoint").warning(
+                "dialling %s: %s; trying again in %g s", self.specs[-1], error, pause
+            )
         self.state = DialState.WAITING
         self._hub.need(self, True)
         self._timer = self._hub.call_at(self._hub.now() + pause, self.start)
@@ -247,8 +247,8 @@ class ListenerCore:
 
     def _failed(self, opening: Opening, error: SockstackError) -> None:
         self._openings.pop(opening, None)
-        log.debug("a connection to %s did not open: %s", self.address, error)
+        logger("endpoint").debug("a connection to %s did not open: %s", self.address, error)
 
     def _troubled(self, error: SockstackError) -> None:
         self.trouble = error
-        log.warning("listening on %s: %s", self.address, error)
+        logger("endpoint").warning("listening on %s: %s", self.address, error)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import logging
-import random
+import os
 import threading
 import time
 from collections import deque
@@ -13,15 +12,14 @@ from typing import Any, TypeVar
 
 from ..core.errors import SockstackError
 from ..core.hub import Cancellable
+from ..core.log import logger
 from ..core.timers import Timers
 
 __all__ = ["BaseHub", "pipe_ids"]
 
 T = TypeVar("T")
 
-log = logging.getLogger("sockstack.hub")
-
-_ids = itertools.count(random.getrandbits(30))
+_ids = itertools.count(int.from_bytes(os.urandom(4), "big"))
 
 
 def pipe_ids() -> int:
@@ -42,6 +40,7 @@ class BaseHub:
     def __init__(self) -> None:
         self.turning = False
         self.now = time.monotonic
+        self.wall = time.time
         self.timers = Timers()
         self._timer_heap = self.timers.heap
         self._posted: deque[Callable[[], None]] = deque()
@@ -49,8 +48,8 @@ class BaseHub:
         self.needy: set[int] = set()
 
     def randbits(self, bits: int) -> int:
-        """A random integer of that many bits; not for secrets."""
-        return random.getrandbits(bits)
+        """A random integer of that many bits."""
+        return int.from_bytes(os.urandom(-(-bits // 8)), "big") >> (-bits % 8)
 
     def call_at(self, when: float, call: Callable[[], None]) -> Cancellable:
         """Call at the instant ``when``."""
@@ -127,11 +126,11 @@ class BaseHub:
         try:
             call()
         except SockstackError as error:
-            log.warning("unhandled: %s", error)
+            logger("hub").warning("unhandled: %s", error)
         except Exception:
             BaseHub.report(call)
 
     @staticmethod
     def report(call: Callable[[], None]) -> None:
         """Log the exception that ``call`` has raised and must not have."""
-        log.exception("internal fault in %r", call)
+        logger("hub").exception("internal fault in %r", call)

@@ -36,7 +36,8 @@ class Lines:
         self._shown = shown
 
     def event(self, outwards: bool, word: str, detail: str = "") -> None:
-        self._sink.lines([self._head(outwards) + word + (f": {detail}" if detail else "")])
+        words = " ".join(f"{word}: {detail}".split()) if detail else word
+        self._sink.lines([self._head(outwards) + words])
 
     def units(self, outwards: bool, units: Sequence[Any]) -> None:
         lines: list[str] = []

@@ -300,6 +300,8 @@ class ReqHead(Head):
         self.failure: PeerAborted | None = None
 
     def offer(self, body: bytes) -> bool:
+        if self.closed:
+            self.check()
         if not self._requests.ask(self, body):
             return False
         self.answer = None
@@ -314,7 +316,8 @@ class ReqHead(Head):
         if self.failure is not None:
             failure, self.failure = self.failure, None
             raise failure
-        if self._requests.closed:
+        if self.closed or self._requests.closed:
+            self.check()
             self._requests.check()
         if self.id is None:
             raise LocalProtocolError("nothing was asked: send a request first", layer="req")
@@ -329,7 +332,8 @@ class ReqHead(Head):
 
     def close(self) -> None:
         self._requests.forget(self)
-        self.answer = None
+        self.answer = self.failure = None
+        super().close()
 
 
 class RawRep(Raw):
@@ -393,6 +397,8 @@ class RepHead(Head):
             self.sendable = socket.sendable
 
     def take(self) -> bytes | None:
+        if self.closed:
+            self.check()
         popped = self._raw.pop()
         if popped is None:
             return None
@@ -410,6 +416,7 @@ class RepHead(Head):
     def offer(self, body: bytes) -> bool:
         pipe = self._pipe
         if pipe is None:
+            self.check()
             self._raw.check()
             raise LocalProtocolError(
                 "there is no request to answer: receive one first", layer="rep"
@@ -423,6 +430,7 @@ class RepHead(Head):
             pipe.below.send((headed(header, chunks),))
             raw.stats.sent += 1
         else:
+            raw.check()
             raw.stats.dropped += 1
         self._pipe = None
         return True
@@ -432,3 +440,4 @@ class RepHead(Head):
 
     def close(self) -> None:
         self._pipe = None
+        super().close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import socket
 from collections import deque
 from collections.abc import Sequence
@@ -12,11 +11,10 @@ from typing import Generic, Protocol, TypeVar
 from ..core.capabilities import Capabilities
 from ..core.errors import PeerAborted, SockstackError
 from ..core.hub import Hub, Watch
+from ..core.log import logger
 from ..core.transport import Link
 
 __all__ = ["READ_SIZE", "StreamLink"]
-
-log = logging.getLogger("sockstack.link")
 
 READ_SIZE = 65536
 """Bytes of one read. Larger buffers make the allocator map and unmap memory at each read."""
@@ -295,7 +293,7 @@ class StreamLink(Link, Generic[S]):
         """A layer above raised where it must not. Its connection is over."""
         fault = SockstackError(f"internal fault: {error!r}", layer=self.name, path=self.path)
         fault.__cause__ = error
-        log.error("%s", fault, exc_info=error)
+        logger("link").error("%s", fault, exc_info=error)
         self.abort()
         self.above.broken(fault)
 

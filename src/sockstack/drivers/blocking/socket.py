@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -11,6 +10,7 @@ from ...core.errors import Closed, Deadline
 from ...core.head import Head, Message
 from ...core.interfaces import CanContext, CanRecv, CanSend, Os, Pattern, Pipe
 from ...core.junction import Gate
+from ...core.log import logger
 from ...core.spec import Spec
 from ..endpoints import EndpointOptions
 from ..handles import Dialer, Listener
@@ -20,8 +20,6 @@ from .burst import FULL, SMALL, Outbox
 from .hub import BlockingHub
 
 __all__ = ["Context", "Socket"]
-
-log = logging.getLogger("sockstack.socket")
 
 P = TypeVar("P")
 P_co = TypeVar("P_co", covariant=True)
@@ -369,7 +367,7 @@ class Socket(Talker[P_co]):
             else:
                 hub.leave()
         if left:
-            log.warning("closed with %d bytes or messages unwritten", left)
+            logger("socket").warning("closed with %d bytes or messages unwritten", left)
         return left
 
     def __enter__(self) -> Socket[P_co]:

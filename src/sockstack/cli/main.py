@@ -1,0 +1,85 @@
+"""The command ``sockstack``: finds the command that is meant, and runs it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import io
+import os
+import sys
+from collections.abc import Sequence
+
+from .command import USAGE, Parser
+
+__all__ = ["COMMANDS", "main"]
+
+COMMANDS = {
+    "cat": "send and receive: what nngcat does for patterns, and netcat for connections",
+    "explain": "show a stack as a table, or why it is refused",
+    "demo": "see it work: a short tour that checks itself",
+    "bench": "measure beside other libraries",
+}
+"""The commands, each a module of that name with a ``main(arguments)``; imported when it is called."""
+
+ABOUT = """\
+A socket is a stack: protocols are composed like pipes, and checked before a byte moves.
+"""
+
+EXAMPLES = """\
+commands:
+{commands}
+
+examples:
+  sockstack explain 'prefix(4) | tls | tcp(example.org:443)'
+  sockstack cat --rep --listen tcp://127.0.0.1:5555 --data pong
+  sockstack cat --req --dial tcp://127.0.0.1:5555 --data ping
+  sockstack cat --stack 'tls | tcp(example.org:443)'
+  sockstack demo
+
+"sockstack COMMAND --help" tells about one command.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        The exit code, see :mod:`.command`.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    parser = _parser()
+    if not given:
+        parser.print_help(sys.stderr)
+        return USAGE
+    args = parser.parse_args(given)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # tables have lines that not every terminal can show
+    try:
+        module = importlib.import_module(f"{__package__}.{args.command}")
+        code: int = module.main(args.rest)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Nobody reads the output. What is still buffered must not complain when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return code
+
+
+def _parser() -> Parser:
+    commands = "\n".join(f"  {name:8} {about}" for name, about in COMMANDS.items())
+    parser = Parser(
+        "sockstack",
+        ABOUT,
+        EXAMPLES.format(commands=commands),
+        usage="sockstack [-h] [-V] COMMAND …",
+    )
+    package = importlib.import_module(str(__package__).partition(".")[0])
+    parser.add_argument("-V", "--version", action="version", version=package.__version__)
+    parser.add_argument(
+        "command", choices=COMMANDS, metavar="COMMAND", help="one of those listed below"
+    )
+    parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    return parser
