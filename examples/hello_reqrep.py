@@ -1,6 +1,6 @@
 """A question and its answer: the smallest useful pair of sockets.
 
-REP answers what REQ asks. Any NNG, nanomsg or mangos REQ could ask the same socket, and any REP of theirs could answer.
+REP answers what REQ asks. A REQ of NNG, nanomsg or mangos could ask this REP, and this REQ could ask theirs.
 """
 
 from __future__ import annotations
@@ -10,28 +10,27 @@ from concurrent.futures import ThreadPoolExecutor
 from sockstack import Rep, Req, Socket
 
 
-def serve(rep: Socket[Rep]) -> None:
-    """Answer until the socket is closed: then the loop ends."""
-    for request in rep:
-        print(f"rep: received {request!r}, answers")
-        rep.send(b"hello " + request)
-
-
 def main() -> None:
     with ThreadPoolExecutor() as threads, Socket(Rep()) as rep:
         listener = rep.listen("tcp://127.0.0.1:0")  # port 0: the system picks a free one
         print(f"rep: listens on {listener.address}")
-        served = threads.submit(serve, rep)
+
+        def serve() -> None:
+            for request in rep:  # ends when the socket is closed
+                print(f"rep: asked {request!r}")
+                rep.send(b"hello " + request)
+
+        served = threads.submit(serve)
 
         with Socket(Req(), dial=f"tcp://{listener.address}", timeout=10) as req:
             for name in (b"world", b"moon", b""):
                 req.send(name)
                 answer = req.recv()
-                print(f"req: asked {name!r}, got {answer!r}")
-                assert answer == b"hello " + name
+                print(f"req: got {answer!r}")
+                assert answer == b"hello " + name, f"{name!r} was answered with {answer!r}"
 
         rep.close()
-        served.result()
+        served.result()  # raises what went wrong in there
         print("rep: closed")
 
 

@@ -26,6 +26,9 @@ PATTERNS = {
     Role.PULL: sockstack.Pull,
 }
 
+TIMEOUT = 30.0
+"""Seconds: what a careful user sets, and what each wait then pays for."""
+
 
 class Ours:
     """Sockets of sockstack, with a filter above the pattern if there is one."""
@@ -38,9 +41,9 @@ class Ours:
         pattern = self._pattern(role)
         socket: Any
         if role.listens:
-            socket = sockstack.Socket(pattern, listen=url)
+            socket = sockstack.Socket(pattern, listen=url, timeout=TIMEOUT)
         else:
-            socket = sockstack.Socket(pattern, dial=url)
+            socket = sockstack.Socket(pattern, dial=url, timeout=TIMEOUT)
         return Calls(socket.send, socket.recv, socket.send_many, socket.recv_many)
 
     async def open_async(self, role: Role, url: str, size: int) -> AsyncCalls:
@@ -48,9 +51,9 @@ class Ours:
         pattern = self._pattern(role)
         socket: Any
         if role.listens:
-            socket = sockstack.asyncio.Socket(pattern, listen=url)
+            socket = sockstack.asyncio.Socket(pattern, listen=url, timeout=TIMEOUT)
         else:
-            socket = sockstack.asyncio.Socket(pattern, dial=url)
+            socket = sockstack.asyncio.Socket(pattern, dial=url, timeout=TIMEOUT)
         await socket.__aenter__()
         return AsyncCalls(socket.send, socket.recv)
 

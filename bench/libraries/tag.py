@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from sockstack.core.capabilities import Requirement, Unit
 from sockstack.core.filtering import Filter
+from sockstack.core.framing import JOIN_BELOW
 from sockstack.core.spec import Header, Kind, LayerSpec, MessageFilter
 
 if TYPE_CHECKING:
@@ -21,15 +22,27 @@ __all__ = ["Tag"]
 TAG = b"\x54"
 
 
+def chunked(unit: Chunks) -> Chunks:
+    """A tagged unit whose payload is not copied."""
+    return (TAG, unit) if isinstance(unit, bytes) else (TAG, *unit)
+
+
 class TagFilter(Filter):
     """Puts the byte on, looks for it, takes it off."""
 
     refusal = "the tag is not there"
 
     def encode(self, units: Sequence[Chunks]) -> list[Chunks]:
-        return [(TAG, unit) if type(unit) is bytes else (TAG, *unit) for unit in units]
+        return [
+            TAG + unit if isinstance(unit, bytes) and len(unit) < JOIN_BELOW else chunked(unit)
+            for unit in units
+        ]
 
     def decode(self, units: list[bytes]) -> list[bytes | None]:
+        good: list[bytes | None] = [unit[1:] for unit in units if unit.startswith(TAG)]
+        if len(good) == len(units):
+            return good
+        self.refused += len(units) - len(good)
         return [unit[1:] if unit.startswith(TAG) else None for unit in units]
 
 

@@ -330,3 +330,26 @@ def test_errors_name_the_layer_and_the_path() -> None:
     error: SockstackError = top.errors[0]
     assert (error.layer, error.path) == ("prefix", "prefix<tcp")
     assert str(error).endswith("[prefix in prefix<tcp]")
+
+
+def test_a_framer_taken_off_inside_receive_gives_all_that_was_not_decoded() -> None:
+    framer = PrefixLayer(1, 200)
+    top, _ = metered(framer)
+    left: list[bytes] = []
+    top.on_receive = lambda units: left.extend(framer.leftover())
+    top.give(1)
+    framer.receive([b"\1a\1b\1"])
+    assert (top.units, left) == ([b"a"], [b"\1b\1"])
+    top.give(MANY)
+    assert top.units == [b"a"]
+
+
+def test_an_abort_inside_receive_is_the_last_that_goes_up() -> None:
+    framer = PrefixLayer(1, 5)
+    top, bottom = metered(framer)
+    top.on_receive = lambda units: top.below.abort()
+    top.give(1)
+    framer.receive([b"\1a\1b\6"])
+    top.give(MANY)
+    assert top.log == ["unit"]
+    assert bottom.calls == ["abort"]

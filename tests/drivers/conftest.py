@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import itertools
+import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,3 +89,25 @@ async def pair(driver: Driver, place: Place, front: Any, back: Any) -> tuple[Any
     await client.reach(place.dial(listener), PATIENCE)
     await until(lambda: server.pipes)
     return client, server
+
+
+@pytest.fixture
+def tcp_silence() -> Iterator[str]:
+    """The address of a PULL that says what it is and then reads no more."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        held = []
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    sock, _ = server.accept()
+                    sock.sendall(bytes.fromhex("0053500000510000"))
+                    held.append(sock)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        for sock in held:
+            sock.close()

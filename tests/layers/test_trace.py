@@ -121,7 +121,7 @@ def test_the_place_has_the_names_of_the_neighbours_or_its_own() -> None:
     assert lines == [
         "0.000000 app|wire #1 > end",
         "0.000000 prefix|wire #2 > end",
-        "0.000000 prefix|end #3 > end",
+        "0.000000 prefix #3 > end",
         "0.000000 here #1 > end",
     ]
 

@@ -209,6 +209,7 @@ _size.__name__ = "number of bytes"
 
 def _parser() -> Parser:
     parser = Parser("sockstack cat", ABOUT, EXAMPLES, usage=USAGE)
+    parser.add_version()
     _add_patterns(parser)
     _add_peers(parser)
     _add_data(parser)
@@ -329,8 +330,6 @@ def _add_behaviour(parser: Parser) -> None:
     group.add_argument(
         "-q", "--quiet", "--silent", action="store_true", help="say nothing, not even what failed"
     )
-    package = sys.modules[str(__package__).partition(".")[0]]
-    group.add_argument("-V", "--version", action="version", version=package.__version__)
 
 
 def _add_tls(parser: Parser) -> None:

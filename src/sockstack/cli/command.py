@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import importlib
 import sys
 import warnings
 from collections.abc import Callable
@@ -45,6 +46,13 @@ class Parser(argparse.ArgumentParser):
             epilog=epilog,
             usage=usage,
             formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    def add_version(self) -> None:
+        """Add ``-V``."""
+        package = importlib.import_module(str(__package__).partition(".")[0])
+        self.add_argument(
+            "-V", "--version", action="version", version=f"sockstack {package.__version__}"
         )
 
     def error(self, message: str) -> NoReturn:

@@ -76,8 +76,7 @@ def _parser() -> Parser:
         EXAMPLES.format(commands=commands),
         usage="sockstack [-h] [-V] COMMAND …",
     )
-    package = importlib.import_module(str(__package__).partition(".")[0])
-    parser.add_argument("-V", "--version", action="version", version=package.__version__)
+    parser.add_version()
     parser.add_argument(
         "command", choices=COMMANDS, metavar="COMMAND", help="one of those listed below"
     )

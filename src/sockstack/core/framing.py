@@ -191,18 +191,17 @@ class LengthFramer(Framer):
         out: list[bytes] = []
         run: list[bytes] = []
         for unit in units:
-            if isinstance(unit, tuple):
-                size = 0
-                for chunk in unit:
-                    size += len(chunk)
-            else:
-                size = len(unit)
-                unit = (unit,)
+            if not isinstance(unit, bytes) and len(unit[-1]) < JOIN_BELOW:
+                unit = b"".join(unit)
+            size = len(unit) if isinstance(unit, bytes) else sum(map(len, unit))
             if size != self._last_size:  # units in a row are often of one size
                 self._last_size = size
                 self._last_head = self.head(size)
             run.append(self._last_head)
-            run += unit
+            if isinstance(unit, bytes):
+                run.append(unit)
+            else:
+                run += unit
             if size >= JOIN_BELOW:
                 out += run
                 run = []

@@ -26,10 +26,10 @@ __all__ = [
     "marks_of",
 ]
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
-class Key(Generic[T]):
+class Key(Generic[T_co]):
     """The name of one piece of metadata, with its type. Two keys are the same only if they are one object."""
 
     __slots__ = ("name",)

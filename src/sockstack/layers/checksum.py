@@ -14,6 +14,7 @@ from zlib import crc32
 
 from ..core.capabilities import MESSAGE, Capabilities, Integrity, Requirement
 from ..core.filtering import Filter
+from ..core.framing import JOIN_BELOW
 from ..core.layer import Chunks, Layer
 from ..core.spec import Build, Header, Kind, LayerSpec, MessageFilter
 
@@ -63,12 +64,13 @@ class ChecksumLayer(Filter):
         out: list[Chunks] = []
         for unit in units:
             if isinstance(unit, bytes):
-                out.append((unit, crc32(unit).to_bytes(4, "big")))
+                crc = crc32(unit).to_bytes(4, "big")
+                out.append(unit + crc if len(unit) < JOIN_BELOW else (unit, crc))
             else:
-                crc = 0
+                value = 0
                 for chunk in unit:
-                    crc = crc32(chunk, crc)
-                out.append((*unit, crc.to_bytes(4, "big")))
+                    value = crc32(chunk, value)
+                out.append((*unit, value.to_bytes(4, "big")))
         return out
 
     def decode(self, units: list[bytes]) -> list[bytes | None]:

@@ -79,7 +79,7 @@ class Trace(LayerSpec, Same):
         above, below = _neighbours(build)
         label = self.label
         if label is None:
-            label = f"{above.name if above else 'app'}|{below.name if below else 'end'}"
+            label = "|".join((above.name if above else "app", *([below.name] if below else [])))
         shown = self.limit if self.form == "hex" else 0
         fields = Fields(above, build.below)
         return TraceLayer(sink, Lines(sink, build.env, f"{label} #{number}", fields, shown))

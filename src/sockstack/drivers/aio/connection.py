@@ -90,7 +90,7 @@ class Connection:
         core.end()
         if linger > 0 and core.drained() is None:
             try:
-                await self._hub.wait(core.drained, core.sendable, self._hub.now() + linger)
+                await self._hub.wait(core.drained, core.sendable, linger, "close")
             except Deadline:
                 pass
         left = core.chain.unsent
@@ -149,13 +149,7 @@ class Connection:
             return result
         if isinstance(timeout, Default):
             timeout = self.timeout
-        hub = self._hub
-        try:
-            return await hub.wait(attempt, gate, None if timeout is None else hub.now() + timeout)
-        except Deadline:
-            raise Deadline(
-                f"{what}: nothing within {timeout:g} s", layer="connection", path=self.path
-            ) from None
+        return await self._hub.wait(attempt, gate, timeout, what)
 
 
 class MessageConnection(Connection):
@@ -334,11 +328,7 @@ class ConnectionListener(Generic[C]):
         hub = self._hub
         core = self._core.take()
         if core is None:
-            deadline = None if timeout is None else hub.now() + timeout
-            try:
-                core = await hub.wait(self._core.take, self._core.gate, deadline)
-            except Deadline:
-                raise Deadline(f"accept: nobody within {timeout:g} s", layer="listener") from None
+            core = await hub.wait(self._core.take, self._core.gate, timeout, "accept")
         return cast(C, wrap(hub, core, self.timeout))
 
     async def __aiter__(self) -> AsyncIterator[C]:
@@ -431,10 +421,7 @@ async def _connect(stack: Any, role: Role, timeout: float | None, handshake: flo
     hub = check_hub(specs, AsyncioHub) or current_hub()
     attempt = DialCore(hub, specs, EndpointOptions(handshake=handshake), role)
     try:
-        core = await hub.wait(attempt.result, attempt.gate, hub.now() + handshake)
-    except Deadline:
-        attempt.close()
-        raise Deadline(f"{specs[-1]} did not answer within {handshake:g} s") from None
+        core = await hub.wait(attempt.result, attempt.gate, handshake, f"dial {specs[-1]}")
     except BaseException:
         attempt.close()
         raise

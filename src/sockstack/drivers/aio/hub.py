@@ -6,6 +6,7 @@ import asyncio
 import threading
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from ...core.errors import Deadline
@@ -80,6 +81,8 @@ class AsyncioHub(BaseHub):
         self.watches: set[LoopWatch] = set()
         self._thread = threading.get_ident()
         self._woken = False
+        self._deadlines: dict[Callable[[], None], float] = {}
+        self._alarm: asyncio.TimerHandle | None = None
 
     def watch(
         self,
@@ -120,32 +123,59 @@ class AsyncioHub(BaseHub):
     def _awake(self) -> None:
         self._woken = False
 
-    async def wait(self, attempt: Callable[[], T | None], gate: Gate, deadline: float | None) -> T:
+    async def wait(
+        self, attempt: Callable[[], T | None], gate: Gate, timeout: float | None, what: str
+    ) -> T:
         """Until ``attempt`` gives something, trying each time ``gate`` opens. Cancelling it loses nothing.
 
+        Args:
+            timeout: seconds, or None.
+            what: the caller's verb, for the error.
+
         Raises:
-            Deadline: the instant has passed.
+            Deadline: the time has passed.
         """
+        deadline = None if timeout is None else self.now() + timeout
         while True:
             future: asyncio.Future[None] = self.loop.create_future()
-
-            def wake(future: asyncio.Future[None] = future) -> None:
-                if not future.done():
-                    future.set_result(None)
-
-            timer = None if deadline is None else self.loop.call_at(deadline, wake)
+            wake = partial(_wake, future)
             gate.add(wake)
+            if deadline is not None:
+                self._expect(wake, deadline)
             try:
                 await future
             finally:
                 gate.remove(wake)
-                if timer is not None:
-                    timer.cancel()
+                if deadline is not None:
+                    del self._deadlines[wake]
             result = attempt()
             if result is not None:
                 return result
-            if deadline is not None and self.loop.time() >= deadline:
-                raise Deadline("the time allowed has passed")
+            if deadline is not None and self.now() >= deadline:
+                raise Deadline(f"{what}: nothing within {timeout:g} s")
+
+    def _expect(self, wake: Callable[[], None], deadline: float) -> None:
+        """Call ``wake`` at ``deadline``, if it is still among the deadlines then. One timer serves all of them."""
+        self._deadlines[wake] = deadline
+        if self._alarm is None or deadline < self._alarm.when():
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._alarm = self.loop.call_at(deadline, self._expire)
+
+    def _expire(self) -> None:
+        self._alarm = None
+        now = self.now()
+        for wake, deadline in self._deadlines.items():
+            if deadline <= now:
+                wake()
+        left = [deadline for deadline in self._deadlines.values() if deadline > now]
+        if left:
+            self._alarm = self.loop.call_at(min(left), self._expire)
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 _hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncioHub] = (

@@ -65,7 +65,9 @@ class Talker(Generic[P_co]):
         head = self._head
         body = head.take()
         if body is None:
-            body = await self._wait(head.take, head.receivable, timeout, "recv")
+            if isinstance(timeout, Default):
+                timeout = self.timeout
+            body = await self._hub.wait(head.take, head.receivable, timeout, "recv")
         return body
 
     async def recv_many(
@@ -187,13 +189,9 @@ class Talker(Generic[P_co]):
     async def _wait(
         self, attempt: Callable[[], T | None], gate: Gate, timeout: Timeout, what: str
     ) -> T:
-        hub = self._hub
         if isinstance(timeout, Default):
             timeout = self.timeout
-        try:
-            return await hub.wait(attempt, gate, None if timeout is None else hub.now() + timeout)
-        except Deadline:
-            raise Deadline(f"{what}: nothing within {timeout:g} s", layer=self._head.name) from None
+        return await self._hub.wait(attempt, gate, timeout, what)
 
 
 class Context(Talker[P_co]):
@@ -314,7 +312,7 @@ class Socket(Talker[P_co]):
         linger = self.linger if linger is None else linger
         if linger > 0 and self._drained() is None:
             try:
-                await self._hub.wait(self._drained, core.head.sendable, self._hub.now() + linger)
+                await self._hub.wait(self._drained, core.head.sendable, linger, "close")
             except Deadline:
                 pass
         left = core.unsent() + len(self._outbox or ())

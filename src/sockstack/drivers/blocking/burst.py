@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...core.errors import Closed
 from ...core.head import Head
 from .helper import Burst
 
@@ -89,8 +90,13 @@ class Outbox(Burst):
     def flush(self) -> bool:
         if self.messages:
             self._quiet = 0
-            if self.drain() is None:
-                return True
+            try:
+                if self.drain() is None:
+                    return True
+            except Closed:  # the socket was closed before its peers had taken these
+                self.messages.clear()
+                self.on = False
+                return False
         else:
             self._quiet += 1
             self.on = self.on and self._quiet < QUIET_LOOKS
