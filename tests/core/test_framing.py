@@ -308,11 +308,23 @@ def test_small_units_go_down_joined_and_large_ones_are_not_copied(
     assert b"".join(bottom.sent) == b"".join(b"<%d>" % size + b"x" * size for size, _ in shapes)
     assert len(bottom.batches) == 1
     for unit in batch:
-        if size_of(unit) >= JOIN_BELOW:
-            for chunk in unit if isinstance(unit, tuple) else (unit,):
+        for chunk in unit if isinstance(unit, tuple) else (unit,):
+            if len(chunk) >= JOIN_BELOW:
                 assert any(chunk is sent for sent in bottom.sent)
     if all(size < JOIN_BELOW for size, _ in shapes):
         assert len(bottom.sent) <= 1
+
+
+@pytest.mark.parametrize("small", [b"", b"1234"])
+def test_a_large_chunk_is_not_copied_wherever_it_stands(small: bytes) -> None:
+    framer = Bracket()
+    _, bottom = rig(framer)
+    big = b"x" * JOIN_BELOW
+    for unit in ((big, small), (small, big), (small, big, small)):
+        bottom.batches.clear()
+        framer.send([unit])
+        assert any(sent is big for sent in bottom.sent)
+        assert b"".join(bottom.sent) == b"<%d>" % size_of(unit) + b"".join(unit)
 
 
 def test_the_size_of_a_unit_is_that_of_its_chunks() -> None:

@@ -25,6 +25,7 @@ RECORD = Capabilities(
     features=frozenset({"fd_pass", "peer_cred", "sp_type_octet", "detach"}),
 )
 NAME = "example.org"
+VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 
 
 class Env:
@@ -244,6 +245,54 @@ def context_for(
     if version is not None:
         context.minimum_version = context.maximum_version = version
     return context
+
+
+def specs_of(files: Files, version: str) -> tuple[Tls, Tls]:
+    """Client and server that speak one version."""
+    context = context_for(files, server=False, version=VERSIONS[version])
+    return Tls(context=context), Tls(cert=files.cert, key=files.key)
+
+
+def ends(specs: tuple[Tls, Tls], *, credit: int = MANY) -> tuple[End, End]:
+    client, server = specs
+    return (
+        End(client, Role.DIALER, credit=credit),
+        End(server, Role.LISTENER, credit=credit),
+    )
+
+
+def joined(specs: tuple[Tls, Tls], *, credit: int = MANY) -> tuple[End, End]:
+    """Two ends after the handshake."""
+    client, server = ends(specs, credit=credit)
+    client.open()
+    server.open()
+    pump(client, server)
+    assert client.ready
+    assert server.ready
+    return client, server
+
+
+def with_early_data(specs: tuple[Tls, Tls], on_opened: Callable[[End], None]) -> End:
+    """The end that is done last, by a read that holds the other's first data too.
+
+    With TLS 1.2 that is the client, with TLS 1.3 the server.
+    """
+    client, server = ends(specs)
+    last: list[End] = []
+
+    def opened(end: End, other: End) -> None:
+        if other.ready:
+            last.append(end)
+            on_opened(end)
+        else:
+            end.send(b"early")
+
+    client.top.on_opened = lambda: opened(client, server)
+    server.top.on_opened = lambda: opened(server, client)
+    client.open()
+    server.open()
+    pump(client, server)
+    return last[0]
 
 
 PAST = datetime.datetime(2001, 1, 1, tzinfo=datetime.UTC)

@@ -234,9 +234,14 @@ class Chain:
         self.top = top
         wire(top, self.layers)
         first: Layer | Top = fresh[-1] if fresh else top
+        # What is below must not deliver before the leftover has been: it comes first.
+        want, held = first.below.want, [0]
+        first.below.want = held.append
         first.opened(self._records[len(fresh)])
         if leftover:
             first.receive(leftover)
+        first.below.want = want
+        want(held[-1])
         for layer in self.layers[len(fresh) :]:
             if layer.remote_ended:
                 first.ended()

@@ -135,10 +135,22 @@ class ConnectionCore(ChainTop):
             self._asked = most - len(inbox)
             self.below.want(MANY if self.is_stream else self._asked)
         if inbox:
+            self._ask_no_more()
             return [inbox.popleft() for _ in range(min(most, len(inbox)))]
         if not self.state.may_receive:
             raise self._refusal("receive")
         return None
+
+    def give_up(self) -> None:
+        """A caller has waited in vain: what it asked for is not decoded when it comes. Others who wait ask again."""
+        if self.state.may_receive:
+            self._ask_no_more()
+            self.receivable.open()
+
+    def _ask_no_more(self) -> None:
+        if self._asked:
+            self._asked = 0
+            self.below.want(0)
 
     def take_bytes(self, size: int) -> bytes | None:
         """Of a stream: what is there, up to ``size`` bytes; None: not now. Raises like :meth:`take`."""

@@ -191,12 +191,12 @@ class LengthFramer(Framer):
         out: list[bytes] = []
         run: list[bytes] = []
         for unit in units:
-            if not isinstance(unit, bytes) and len(unit[-1]) < JOIN_BELOW:
+            if not isinstance(unit, bytes) and max(map(len, unit), default=0) < JOIN_BELOW:
                 unit = b"".join(unit)
             size = len(unit) if isinstance(unit, bytes) else sum(map(len, unit))
             if size != self._last_size:  # units in a row are often of one size
-                self._last_size = size
                 self._last_head = self.head(size)
+                self._last_size = size
             run.append(self._last_head)
             if isinstance(unit, bytes):
                 run.append(unit)

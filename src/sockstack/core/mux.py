@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from .layer import Layer
 from .transport import Link
+
+if TYPE_CHECKING:
+    from .chain import Chain
+    from .hub import Hub
 
 __all__ = ["MuxLayer"]
 
@@ -15,9 +20,18 @@ class MuxLayer(Layer):
 
     Attributes:
         on_stream: called with the link of each stream that the peer opens.
+        chain: the connection that it is the top of. Both are set before ``opened`` has returned.
     """
 
     on_stream: Callable[[Link], None]
+    chain: Chain
+
+    @property
+    def hub(self) -> Hub:
+        """Where the session lives, and all its streams with it."""
+        link: Any = self.chain.link
+        hub: Hub = link.hub
+        return hub
 
     def open_stream(self) -> Link:
         """A new stream.

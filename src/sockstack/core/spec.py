@@ -225,6 +225,13 @@ class LayerSpec(Composable):
         """What the author of a stack will want to know about these options, as sentences (rule R10)."""
         return ()
 
+    def prepare(self, role: Role) -> None:
+        """Called when somebody dials or listens with a stack, before anything is opened: the time to load keys.
+
+        Raises:
+            StackError: this half of the layer cannot be built.
+        """
+
     def build(self, build: Build) -> Layer:
         """A fresh sans-I/O layer for one connection."""
         raise NotImplementedError

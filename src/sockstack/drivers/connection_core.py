@@ -77,10 +77,10 @@ def new_core(specs: Sequence[LayerSpec]) -> ConnectionCore:
     return SessionCore() if specs[0].kind is Kind.MUX else ConnectionCore()
 
 
-def open_link(hub: Hub, spec: LayerSpec, link: Link) -> ConnectionCore:
-    """A connection with no layers over a link that is open already, a stream that a session's peer has opened."""
+def open_link(hub: Hub, spec: LayerSpec, link: Link, role: Role) -> ConnectionCore:
+    """A connection with no layers over a link that is there already: a stream of a session."""
     core = ConnectionCore()
-    core.chain = Chain((spec,), link, link.record, Role.LISTENER, core, hub)
+    core.chain = Chain((spec,), link, link.record, role, core, hub)
     core.chain.open()
     return core
 
@@ -199,7 +199,7 @@ class SessionStream(TransportSpec, Spec[Os, Stream]):
             if attempt.cancelled:
                 return
             try:
-                link = self.core.mux.open_stream()
+                link = self.core.open_stream()
             except SockstackError as error:
                 failed(error)
             else:
@@ -211,7 +211,7 @@ class SessionStream(TransportSpec, Spec[Os, Stream]):
     def listen(self, hub: Hub, accepted: Accepted, trouble: Failed, inherit: bool = False) -> Bound:
         if inherit:
             raise EndpointError("a session does not outlive a fork", layer="session")
-        return _SessionBound(self.core, accepted)
+        return _SessionBound(self.core, hub, accepted)
 
 
 class _Attempt:
@@ -224,16 +224,25 @@ class _Attempt:
 
 
 class _SessionBound:
-    """Takes the streams that the peer opens."""
+    """Takes the streams that the peer opens, even while no caller waits, until the session is over."""
 
     address = "session"
 
-    def __init__(self, core: SessionCore, accepted: Accepted) -> None:
+    def __init__(self, core: SessionCore, hub: Hub, accepted: Accepted) -> None:
         self._core = core
-        core.accept_with(accepted)
+        self._hub = hub
+        self._open = True
+        core.accept_with(accepted, self._released)
+        hub.need(self, True)
+        hub.post(core.hand_out)
 
     def pause(self, flag: bool) -> None:
         """The session's own limit on streams holds."""
 
     def close(self) -> None:
-        self._core.accept_with(None)
+        if self._open:
+            self._core.accept_no_more()
+
+    def _released(self) -> None:
+        self._open = False
+        self._hub.need(self, False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..core.chain import ChainTop
-from ..core.errors import IncompatiblePeer, SockstackError, StackError
+from ..core.errors import Closed, IncompatiblePeer, SockstackError, StackError
 from ..core.hub import Cancellable, Hub
 from ..core.log import logger
 from ..core.spec import LayerSpec, Role
@@ -76,6 +76,8 @@ class DialerCore:
         transport = specs[-1]
         if not isinstance(transport, TransportSpec):
             raise StackError(f"{transport.name} is no transport", layer=transport.name, field="R1")
+        for spec in specs:
+            spec.prepare(role)
         self.specs = specs
         self.state = DialState.CONNECTING
         self.error: SockstackError | None = None
@@ -151,6 +153,7 @@ class DialerCore:
 
     def _lost(self, error: SockstackError | None) -> None:
         self._top = None
+        self.error = error
         self._again(error)
 
     def _failed(self, error: SockstackError) -> None:
@@ -164,7 +167,7 @@ class DialerCore:
     def _again(self, error: SockstackError | None) -> None:
         if self.state is DialState.CLOSED:
             return
-        if self._once:
+        if self._once or isinstance(error, Closed):
             self.state = DialState.CLOSED
             self._hub.need(self, False)
             return
@@ -203,6 +206,8 @@ class ListenerCore:
         transport = specs[-1]
         if not isinstance(transport, TransportSpec):
             raise StackError(f"{transport.name} is no transport", layer=transport.name, field="R1")
+        for spec in specs:
+            spec.prepare(Role.LISTENER)
         self.specs = specs
         self.trouble: SockstackError | None = None
         self._hub = hub

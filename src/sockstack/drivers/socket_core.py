@@ -58,7 +58,7 @@ def split_pattern(
 
 
 def build_filters(specs: Sequence[LayerSpec], env: Environment) -> list[Filter]:
-    """The layers of filters that stand above a pattern, or inside a device, top first.
+    """The layers of filters that stand above a pattern, or inside a device, top first; a pattern itself is left out.
 
     Raises:
         StackError: one of them is more than a filter of messages.
@@ -66,6 +66,8 @@ def build_filters(specs: Sequence[LayerSpec], env: Environment) -> list[Filter]:
     record = Capabilities(Unit.MESSAGE, empty_unit=True)
     filters: list[Filter] = []
     for index, spec in enumerate(specs):
+        if spec.kind is Kind.PATTERN:
+            continue
         layer = spec.build(Build(Role.DIALER, record, tuple(specs), index, env))
         if not isinstance(layer, Filter):
             raise StackError(
@@ -145,7 +147,7 @@ class SocketCore:
         self.use_hub(hub)
 
     def _build(self) -> None:
-        filters = build_filters(self.above[:-1], self.hub)
+        filters = build_filters(self.above, self.hub)
         chain = FilterChain(filters) if filters else None
         self.head, self.raw = self.pattern.head(self.hub, chain, self.stats)
 

@@ -47,6 +47,12 @@ PROTOCOL_NAMES = {
 }
 
 
+CARRIED = Requirement(
+    unit=Unit.MESSAGE, reliable=True, ordered=Ordered.TOTAL, features=frozenset({"carry"})
+)
+"""Messages over a layer whose handshake takes the identity along."""
+
+
 @dataclass(frozen=True)
 class Sp(LayerSpec, Spec[Stream | Message, Pipe]):
     """The SP mapping, under a pattern.
@@ -67,13 +73,7 @@ class Sp(LayerSpec, Spec[Stream | Message, Pipe]):
 
     @property
     def requires(self) -> tuple[Requirement, ...]:
-        carried = Requirement(
-            unit=Unit.MESSAGE,
-            reliable=True,
-            ordered=Ordered.TOTAL,
-            features=frozenset({"carry"}),
-        )
-        return (STREAM, carried)
+        return (STREAM, CARRIED)
 
     def derive(self, below: Capabilities) -> Capabilities:
         features = (below.features - {"sp_type_octet", "carry", "fd_pass"}) | {"sp"}

@@ -189,6 +189,13 @@ class Tls(LayerSpec, Spec[Stream, Stream]):
             "Tls(verify=False) takes any certificate: whoever is on the way can pose as the server.",
         )
 
+    def prepare(self, role: Role) -> None:
+        """Load certificates and keys, so that a missing one is told to who dials or listens, and not to each peer."""
+        if role is Role.LISTENER:
+            _ = self.server_context
+        else:
+            _ = self.client_context
+
     def build(self, build: Build) -> Layer:
         """A session over one connection.
 

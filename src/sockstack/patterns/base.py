@@ -19,6 +19,10 @@ Incoming: TypeAlias = tuple[bytes, bytes]
 """Header words and body of a message that came in."""
 
 
+MAPPED = Requirement(unit=Unit.MESSAGE, session=True, features=frozenset({"sp"}))
+"""The demand of every SP pattern: messages to and from a peer that has said what it is."""
+
+
 class PatternSpec(LayerSpec):
     """The spec of an SP pattern.
 
@@ -35,10 +39,11 @@ class PatternSpec(LayerSpec):
 
     @property
     def requires(self) -> tuple[Requirement, ...]:
-        return (Requirement(unit=Unit.MESSAGE, session=True, features=frozenset({"sp"})),)
+        return (MAPPED,)
 
     def derive(self, below: Capabilities) -> Capabilities:
-        return below.but(features=below.features - {"sp"})
+        head = sum(entry.size for entry in self.header)
+        return below.with_head(head, features=below.features - {"sp"})
 
     def head(self, env: Timing, filters: FilterChain | None, stats: Stats) -> tuple[Head, Raw]:
         """A fresh socket's two sides: the application's and the pipes'."""

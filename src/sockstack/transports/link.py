@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
 from ..core.capabilities import Capabilities
@@ -117,6 +119,8 @@ class StreamLink(Link, Generic[S]):
         self._queueing = True
         if sock is None:
             return
+        if self._deferred and self._pending:
+            self._last_words(sock)
         self._unwatch()
         self.hub.need(self, False)
         self._pending.clear()
@@ -269,8 +273,12 @@ class StreamLink(Link, Generic[S]):
 
     def _gather(self) -> int:
         assert self._sock is not None
-        chunks = [self._pending[index] for index in range(min(len(self._pending), GATHER))]
-        return self._sock.sendmsg(chunks)
+        return self._sock.sendmsg(list(islice(self._pending, GATHER)))
+
+    def _last_words(self, sock: S) -> None:
+        """What a layer said in this turn before it cut the connection, an alert perhaps: one try, no waiting."""
+        with contextlib.suppress(OSError):
+            sock.sendmsg(list(islice(self._pending, GATHER)))
 
     def _block(self) -> None:
         self._blocked = self._queueing = True

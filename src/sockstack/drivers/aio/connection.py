@@ -16,6 +16,7 @@ from ...core.life import State
 from ...core.marks import Key
 from ...core.session import SessionCore
 from ...core.spec import LayerSpec, Role, Spec, Stack, layers_of
+from ...core.transport import Link
 from ...transports.fd import Fd
 from .. import handover
 from ..connection_core import (
@@ -280,18 +281,35 @@ class Session(Connection):
     _core: SessionCore
 
     async def open(self) -> StreamConnection:
-        """A new stream."""
-        return await dial(self.stream(), timeout=self.timeout)
+        """A new stream. The peer learns of it at once; nothing waits for an answer.
+
+        Raises:
+            Closed: the session is over.
+            LocalProtocolError: it has as many streams open as it may.
+        """
+        self._mine()
+        return self._wrap(self._core.open_stream(), Role.DIALER)
 
     async def accept(self, timeout: Timeout = DEFAULT) -> StreamConnection:
-        """The next stream that the peer opens."""
+        """The next stream that the peer opens.
+
+        Raises:
+            EndOfStream: the peer has ended the session.
+            Deadline: none was opened in time.
+            SockstackError: what broke the session.
+        """
+        self._mine()
         core = self._core
         link = await self._wait(core.take_stream, core.receivable, timeout, "accept")
-        return StreamConnection(self._hub, open_link(self._hub, self.stream(), link), self.timeout)
+        return self._wrap(link, Role.LISTENER)
 
     def stream(self) -> SessionStream:
         """A stream of this session as the bottom of another stack: dialling opens one, listening takes the peer's."""
         return SessionStream(self._core, self._hub)
+
+    def _wrap(self, link: Link, role: Role) -> StreamConnection:
+        top = open_link(self._hub, self.stream(), link, role)
+        return StreamConnection(self._hub, top, self.timeout)
 
 
 def wrap(hub: AsyncioHub, core: ConnectionCore, timeout: float | None) -> Connection:

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any
 
 from ...core.interfaces import Message, Pattern, Pipe
-from ...core.spec import Spec, layers_of
+from ...core.spec import Same, Spec, layers_of
 from ...patterns.device import Device as DeviceCore
 from ...patterns.device import check_pair
 from ..socket_core import build_filters
@@ -27,7 +27,7 @@ class Device:
         front: Spec[Pipe, Pattern[Any]],
         back: Spec[Pipe, Pattern[Any]],
         *,
-        inside: Spec[Message, Message] | None = None,
+        inside: Spec[Message, Message] | Same | None = None,
     ) -> None:
         """Make the two sockets and join them. The arguments are those of the blocking device.
 

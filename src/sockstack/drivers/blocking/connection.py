@@ -15,6 +15,7 @@ from ...core.life import State
 from ...core.marks import Key
 from ...core.session import SessionCore
 from ...core.spec import LayerSpec, Role, Spec, Stack, layers_of
+from ...core.transport import Link
 from ...transports.fd import Fd
 from .. import handover
 from ..connection_core import (
@@ -311,21 +312,38 @@ class Session(Connection):
     _core: SessionCore
 
     def open(self) -> StreamConnection:
-        """A new stream."""
-        return dial(self.stream(), timeout=self.timeout)
+        """A new stream. The peer learns of it at once; nothing waits for an answer.
+
+        Raises:
+            Closed: the session is over.
+            LocalProtocolError: it has as many streams open as it may.
+        """
+        return self._wrap(self._core.open_stream, Role.DIALER)
 
     def accept(self, timeout: Timeout = DEFAULT) -> StreamConnection:
-        """The next stream that the peer opens."""
+        """The next stream that the peer opens.
+
+        Raises:
+            EndOfStream: the peer has ended the session.
+            Deadline: none was opened in time.
+            SockstackError: what broke the session.
+        """
         core = self._core
-        spec = self.stream()
-        with self._lock():
-            link = self._wait(core.take_stream, core.receivable, timeout, "accept")
-            top = open_link(self._hub, spec, link)
-        return StreamConnection(self._hub, top, self.timeout, owns_hub=False)
+        return self._wrap(
+            lambda: self._wait(core.take_stream, core.receivable, timeout, "accept"),
+            Role.LISTENER,
+        )
 
     def stream(self) -> SessionStream:
         """A stream of this session as the bottom of another stack: dialling opens one, listening takes the peer's."""
         return SessionStream(self._core, self._hub)
+
+    def _wrap(self, get: Callable[[], Link], role: Role) -> StreamConnection:
+        """A connection object for a stream that ``get`` gives under the lock."""
+        with self._lock():
+            top = open_link(self._hub, self.stream(), get(), role)
+            self._hub.leave()
+        return StreamConnection(self._hub, top, self.timeout, owns_hub=False)
 
 
 def wrap(

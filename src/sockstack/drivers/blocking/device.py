@@ -8,7 +8,7 @@ from typing import Any
 from ...core.errors import Closed
 from ...core.interfaces import Message, Pattern, Pipe
 from ...core.junction import Gate
-from ...core.spec import Spec, layers_of
+from ...core.spec import Same, Spec, layers_of
 from ...patterns.device import Device as DeviceCore
 from ...patterns.device import check_pair
 from ..socket_core import build_filters
@@ -31,7 +31,7 @@ class Device:
         front: Spec[Pipe, Pattern[Any]],
         back: Spec[Pipe, Pattern[Any]],
         *,
-        inside: Spec[Message, Message] | None = None,
+        inside: Spec[Message, Message] | Same | None = None,
     ) -> None:
         """Make the two sockets and join them.
 
