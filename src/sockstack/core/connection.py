@@ -104,6 +104,8 @@ class ConnectionCore(ChainTop):
             return False
         if data or not self.is_stream:
             self.below.send([data])
+            if self.error is not None:
+                raise self._refusal("send")
         return True
 
     def check_size(self, data: bytes) -> None:

@@ -35,7 +35,7 @@ class Message:
 
 @dataclass(slots=True)
 class Stats:
-    """Counters of one socket, in messages.
+    """Counters of one socket, in messages but for the last.
 
     Attributes:
         sent: accepted from the caller and handed to a pipe.
@@ -43,7 +43,7 @@ class Stats:
         dropped: came from a peer and fitted nothing (a late reply, data where none belongs).
         refused: came from a peer and did not pass an end filter.
         resent: requests sent again.
-        lost: accepted, and gone with a pipe before the kernel had taken them, at most so many.
+        lost: bytes on the wire that were accepted, and were gone with a pipe before the kernel had taken them.
     """
 
     sent: int = 0

@@ -10,6 +10,7 @@ Rules that every layer keeps:
 * Units go up only within the credit that the last ``want(n)`` gave: at most ``n`` more from then on. On a stream credit
   is on or off. What is beyond stays undecoded in the layer, where :meth:`Layer.leftover` finds it.
 * ``receive`` is not re-entered. Calling ``send`` from inside it is allowed; it is written when the turn ends.
+* ``broken`` may come from inside ``send``: the connection was found dead on the way down.
 * Good units go up first, then :meth:`Layer.fail`. What a peer sent never raises through a caller.
 * No clocks, no randomness, no I/O: the environment hands them in.
 """

@@ -185,9 +185,13 @@ class SessionStream(TransportSpec, Spec[Os, Stream]):
     """One stream of a live session, as the bottom of another stack. It is dead when its session dies."""
 
     core: SessionCore = field(repr=False)
-    hub: Any = field(repr=False)
 
     name: ClassVar[str] = "session"
+
+    @property
+    def hub(self) -> Hub:
+        """Where the session lives, and all that stands on its streams."""
+        return self.core.mux.hub
 
     def derive(self, below: Capabilities) -> Capabilities:
         return self.core.chain.record.but(unit=Unit.STREAM)

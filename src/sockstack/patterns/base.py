@@ -95,6 +95,7 @@ class Raw(Junction):
     def detached(self, pipe: Pipe) -> None:
         self.pipes.pop(pipe.id, None)
         self.ring.remove(pipe)
+        self.stats.lost += pipe.chain.unsent
 
     def writable(self, pipe: Pipe) -> None:
         if pipe.ready:

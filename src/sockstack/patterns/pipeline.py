@@ -11,6 +11,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 from ..core.filtering import FilterChain
+from ..core.framing import size_of
 from ..core.head import Head, Message, Stats
 from ..core.hub import Timing
 from ..core.interfaces import CanRecv, CanSend, Pattern
@@ -93,6 +94,24 @@ class RawPush(Raw):
         return True
 
 
+    def rescue(self, pipe: Pipe, units: Sequence[Chunks]) -> int:
+        """How many of ``units``, counted from the last, a pipe that has just died had not begun to write.
+
+        They can go to another pipe, and nothing is received twice.
+        """
+        head = pipe.chain.record.head
+        unsent = pipe.chain.unsent
+        count = rescued = 0
+        for unit in reversed(units):
+            size = size_of(unit) + head
+            if rescued + size > unsent:
+                break
+            rescued += size
+            count += 1
+        self.stats.lost -= rescued
+        return count
+
+
 class PushHead(Head):
     """A PUSH socket."""
 
@@ -109,13 +128,16 @@ class PushHead(Head):
 
     def offer(self, body: bytes) -> bool:
         raw = self._raw
-        pipe = raw.ring.next()
-        if pipe is None:
-            raw.check()
-            return False
-        pipe.below.send((body if raw.filters is None else raw.encode(body),))
-        raw.stats.sent += 1
-        return True
+        unit = body if raw.filters is None else raw.encode(body)
+        while True:
+            pipe = raw.ring.next()
+            if pipe is None:
+                raw.check()
+                return False
+            pipe.below.send((unit,))
+            if pipe.alive or not raw.rescue(pipe, (unit,)):
+                raw.stats.sent += 1
+                return True
 
     def offer_many(self, bodies: Sequence[bytes]) -> int:
         """Shares the batch out over the pipes that are ready, each at most :data:`BATCH` bytes."""
@@ -130,7 +152,7 @@ class PushHead(Head):
             pipe = raw.ring.next()
             assert pipe is not None
             pipe.below.send(units)
-            done = stop
+            done = stop if pipe.alive else stop - raw.rescue(pipe, units)
         if not done:
             raw.check()
         raw.stats.sent += done
@@ -213,15 +235,14 @@ class PullHead(Head):
         return None if popped is None else popped[2]
 
     def take_many(self, most: int) -> list[bytes] | None:
-        inbox = self.inbox
-        if not inbox and not self._raw.refill():
-            return None
+        pop = self.inbox.popleft
         bodies: list[bytes] = []
-        try:
-            while len(bodies) < most:
-                bodies.append(inbox.popleft())
-        except IndexError:
-            pass
+        while len(bodies) < most:
+            try:
+                bodies.append(pop())
+            except IndexError:
+                if (bodies and not self._raw.bodies) or not self._raw.refill():
+                    break
         return bodies or None
 
     def take_message(self) -> Message | None:

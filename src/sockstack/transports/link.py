@@ -102,6 +102,7 @@ class StreamLink(Link, Generic[S]):
         except BlockingIOError:
             sent = 0
         except OSError as error:
+            self._pending.append(unit)
             self._cut(error)
             return
         if sent != len(unit):
@@ -123,12 +124,11 @@ class StreamLink(Link, Generic[S]):
             self._last_words(sock)
         self._unwatch()
         self.hub.need(self, False)
-        self._pending.clear()
         sock.close()
 
     @property
     def unsent(self) -> int:
-        """Bytes accepted and not yet taken by the kernel."""
+        """Bytes accepted and not taken by the kernel; of a dead link, those that never will be."""
         return sum(map(len, self._pending))
 
     # From the hub.
@@ -160,16 +160,15 @@ class StreamLink(Link, Generic[S]):
 
     def on_writable(self) -> None:
         self._flush()
-        if not self._pending and self._blocked:
+        if not self._pending and self._blocked and self._sock is not None:
             self._blocked = False
-            self._queueing = self._ending or self._sock is None
+            self._queueing = self._ending
             if self._writer is not None:
                 self._writer.write(False)
             self.hub.need(self, False)
             if self._ending:
                 self._shutdown()
-            else:
-                self.above.writable(True)
+            self.above.writable(True)  # after an end too: somebody may wait until all is written
 
     # Moving and handing over.
 
@@ -306,13 +305,10 @@ class StreamLink(Link, Generic[S]):
         self.above.broken(fault)
 
     def _cut(self, error: OSError) -> None:
-        """The connection is dead. What goes up is said when the turn ends if this happened under a caller's send."""
+        """The connection is dead. This may be said from inside a caller's ``send``."""
         fault = PeerAborted(
             f"the connection was cut: {error.strerror or error}", layer=self.name, path=self.path
         )
         fault.__cause__ = error
         self.abort()
-        if self.hub.turning:
-            self.above.broken(fault)
-        else:
-            self.hub.post(lambda: self.above.broken(fault))
+        self.above.broken(fault)

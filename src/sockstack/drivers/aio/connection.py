@@ -305,7 +305,7 @@ class Session(Connection):
 
     def stream(self) -> SessionStream:
         """A stream of this session as the bottom of another stack: dialling opens one, listening takes the peer's."""
-        return SessionStream(self._core, self._hub)
+        return SessionStream(self._core)
 
     def _wrap(self, link: Link, role: Role) -> StreamConnection:
         top = open_link(self._hub, self.stream(), link, role)

@@ -30,6 +30,7 @@ from ..connection_core import (
 from ..endpoints import EndpointOptions
 from ..socket_core import split_pattern
 from ..timeouts import DEFAULT, Default, Timeout
+from .exit import close_at_exit
 from .hub import BlockingHub
 from .socket import Socket
 
@@ -62,6 +63,7 @@ class Connection:
         self._core = core
         self._owns_hub = owns_hub
         self._taken = False
+        close_at_exit(self)
 
     @property
     def path(self) -> str:
@@ -336,7 +338,7 @@ class Session(Connection):
 
     def stream(self) -> SessionStream:
         """A stream of this session as the bottom of another stack: dialling opens one, listening takes the peer's."""
-        return SessionStream(self._core, self._hub)
+        return SessionStream(self._core)
 
     def _wrap(self, get: Callable[[], Link], role: Role) -> StreamConnection:
         """A connection object for a stream that ``get`` gives under the lock."""

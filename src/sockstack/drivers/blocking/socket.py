@@ -17,6 +17,7 @@ from ..handles import Dialer, Listener
 from ..socket_core import PipeInfo, SocketCore
 from ..timeouts import DEFAULT, Default, Timeout
 from .burst import FULL, SMALL, Outbox
+from .exit import close_at_exit
 from .hub import BlockingHub
 
 __all__ = ["Context", "Socket"]
@@ -264,6 +265,7 @@ class Socket(Talker[P_co]):
         options = EndpointOptions(reconnect_min, reconnect_max, handshake)
         self._core = SocketCore(pattern, options, BlockingHub)
         self.linger = linger
+        close_at_exit(self)
         self._core.use_hub(None if beside is None else beside._hub)
         self._settle_on_hub()
         try:
