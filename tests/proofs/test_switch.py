@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -78,6 +79,8 @@ async def test_both_ends_switch_over_tcp(driver: Driver) -> None:
     assert got == [b"hello", b"switch", *MESSAGES, b"end"]
     assert await client.recv() == b"and in lines"
     assert client.path == server.path == "line<tcp"
+    await driver.close(client)
+    await driver.close(server)
 
 
 async def test_what_was_received_and_not_decoded_comes_first(driver: Driver) -> None:
@@ -89,27 +92,46 @@ async def test_what_was_received_and_not_decoded_comes_first(driver: Driver) -> 
         assert [await connection.recv(), await connection.recv()] == [b"hello", b"switch"]
         stream = await connection.detach()
         assert await stream.recv_exactly(len(WIRE) - 13) == WIRE[13:]
+        await driver.close(stream)
 
 
-@pytest.mark.parametrize("how", ["timed out", "cancelled"])
-async def test_a_receive_given_up_decodes_nothing_later(driver: Driver, how: str) -> None:
-    """Nobody waits for a line any more when the messages arrive."""
+async def switched_after(driver: Driver, receive: Callable[[Any, Any], Awaitable[None]]) -> None:
+    """Whatever ``receive`` does, it waits for no line any more when the messages arrive."""
     here, peer = socket.socketpair()
     with peer:
         connection = await driver.attach(Line() | Fd(here), timeout=20)
-        if how == "timed out":
-            with pytest.raises(Deadline):
-                await connection.recv(timeout=0)
-        elif driver.name == "blocking":
-            pytest.skip("a thread that waits cannot be cancelled")
-        else:
-            waiting = asyncio.create_task(connection.recv())
-            await asyncio.sleep(0)
-            waiting.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await waiting
+        await receive(connection, peer)
         peer.sendall(b"".join(map(frame, MESSAGES)))
         for _ in range(10):
             await asyncio.sleep(0)
         connection = await connection.switch(Prefix(4))
         assert [await connection.recv() for _ in MESSAGES] == MESSAGES
+        await driver.close(connection)
+
+
+async def test_a_receive_that_timed_out_decodes_nothing_later(driver: Driver) -> None:
+    async def receive(connection: Any, peer: socket.socket) -> None:
+        with pytest.raises(Deadline):
+            await connection.recv(timeout=0)
+
+    await switched_after(driver, receive)
+
+
+@pytest.mark.parametrize("driver", ["asyncio", "uvloop"], indirect=True)
+async def test_a_cancelled_receive_decodes_nothing_later(driver: Driver) -> None:
+    async def receive(connection: Any, peer: socket.socket) -> None:
+        waiting = asyncio.create_task(connection.recv())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    await switched_after(driver, receive)
+
+
+async def test_receiving_several_decodes_none_beyond(driver: Driver) -> None:
+    async def receive(connection: Any, peer: socket.socket) -> None:
+        peer.sendall(b"hello\nswitch\n")
+        assert await connection.recv_many(10) == [b"hello", b"switch"]
+
+    await switched_after(driver, receive)

@@ -125,7 +125,10 @@ class MuxStream(Link):
 
     @property
     def unsent(self) -> int:
-        """Bytes accepted that wait for credit, or for the connection below; an end that waits counts as one."""
+        """Bytes accepted that wait for credit, or for the connection below; an end that waits counts as one.
+
+        Of a dead stream, those that never will go.
+        """
         return self._size + (self._ending and not self.end_sent and not self.gone)
 
     def get(self, key: Key[T]) -> T | None:
@@ -214,7 +217,6 @@ class MuxStream(Link):
     def _drop(self) -> None:
         self.gone = True
         self._pending.clear()
-        self._size = 0
         self._unblock()
 
     def _unblock(self) -> None:
@@ -314,7 +316,9 @@ class WindowedMux(MuxLayer):
         elif stream.peer_ended:
             self.fail(RemoteProtocolError(f"the peer sent on stream {number} after its end"))
         elif size > stream.room:
-            what = f"the peer sent {size} bytes on stream {number}, which has room for {stream.room}"
+            what = (
+                f"the peer sent {size} bytes on stream {number}, which has room for {stream.room}"
+            )
             self.fail(RemoteProtocolError(what))
         else:
             stream.room -= size
@@ -356,7 +360,9 @@ class WindowedMux(MuxLayer):
         """A live stream; None where it is over, and where there never was one, which is the end of the session."""
         stream = self.streams.get(number)
         if stream is None and not 0 < number < self._next[number % 2]:
-            self.fail(RemoteProtocolError(f"the peer wrote of stream {number}, which nobody opened"))
+            self.fail(
+                RemoteProtocolError(f"the peer wrote of stream {number}, which nobody opened")
+            )
         return stream
 
     # From streams.
@@ -392,9 +398,7 @@ class WindowedMux(MuxLayer):
             stream = self.streams[number] = MuxStream(self, number)
             self._say(self.open_frame(number))
             return stream
-        raise LocalProtocolError(
-            f"cannot open a stream: {what}", layer=self.name, path=self.path
-        )
+        raise LocalProtocolError(f"cannot open a stream: {what}", layer=self.name, path=self.path)
 
     def want(self, n: int) -> None:
         """The credit that counts is each stream's own."""
@@ -451,7 +455,9 @@ class WindowedMux(MuxLayer):
             self.fail(PeerAborted("the session ended in the middle of a frame"))
             return
         self.ending = True
-        whole = [stream for stream in self.streams.values() if stream.peer_ended and not stream.unsent]
+        whole = [
+            stream for stream in self.streams.values() if stream.peer_ended and not stream.unsent
+        ]
         for stream in whole:  # their readers find the end; who sends is refused
             del self.streams[stream.number]
         self._cut_all(PeerAborted("the session ended before the stream did"))

@@ -107,7 +107,7 @@ class VirtualClock:
 class VirtualHub(VirtualClock):
     """A hub for what lives without descriptors: memory links, streams of a session, a socket's endpoints.
 
-    What is posted waits until :meth:`step` or :meth:`run` makes the calls, in order. What a call raises reaches the test.
+    What is posted waits until :meth:`step` or :meth:`run` makes the calls, in order. What they raise reaches the test.
 
     Attributes:
         turning: a turn is under way; what is flushed later is flushed when it ends.

@@ -25,7 +25,7 @@ import random
 from collections import Counter, deque
 
 from ..core.capabilities import Backpressure, Capabilities, CleanEnd, Integrity, Ordered, Unit
-from .memory import Lane, Sign
+from .lanes import Lane, Sign
 
 __all__ = ["HostileLane"]
 

@@ -9,16 +9,13 @@
     MemoryLink ──── Lane ────▶ MemoryLink       what is sent waits in the lane …
               ◀──── Lane ────                   … and :meth:`Pair.step` delivers one batch of it
 
-A lane decides how what was sent arrives. The plain :class:`Lane` delivers batch by batch as it was sent,
-:class:`CutLane` cuts a stream where it is told to, and a :class:`~sockstack.testing.hostile.HostileLane` is as bad as the
-record allows.
+A lane decides how what was sent arrives: as it was sent (:class:`~.lanes.Lane`), cut where a test says
+(:class:`~.lanes.CutLane`), or as badly as the record allows (:class:`~.hostile.HostileLane`).
 """
 
 from __future__ import annotations
 
-import enum
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar, cast, overload
 
@@ -32,17 +29,15 @@ from ..core.transport import Link
 from ..drivers.opening import Ticker
 from ..drivers.socket_core import split_pattern
 from .clock import VirtualHub
+from .lanes import Lane, Sign
 from .recorder import ContractError, Recorder
 
 __all__ = [
     "MESSAGES",
     "STREAM",
-    "CutLane",
-    "Lane",
     "Memory",
     "MemoryLink",
     "Pair",
-    "Sign",
     "connect",
 ]
 
@@ -74,98 +69,14 @@ STEPS = 1_000_000
 """Steps after which :meth:`Pair.run` takes it that the two ends will never be quiet."""
 
 
-class Sign(enum.Enum):
-    """What travels in a lane beside units."""
-
-    ENDED = "ended"
-    GONE = "gone"
-
-
-class Lane:
-    """What is under way in one direction. This one delivers batches as they were sent.
-
-    Attributes:
-        size: bytes under way.
-    """
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._batches: deque[list[bytes]] = deque()
-
-    def put(self, units: list[bytes]) -> None:
-        """Units were sent, a batch."""
-        self.size += sum(map(len, units))
-        self._batches.append(units)
-
-    def take(self, room: int) -> list[bytes]:
-        """What arrives next: at most ``room`` units, in a stream any number; empty: nothing just now."""
-        batch = self._batches[0]
-        if len(batch) <= room:
-            self._batches.popleft()
-        else:
-            batch, self._batches[0] = batch[:room], batch[room:]
-        self.size -= sum(map(len, batch))
-        return batch
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing is under way."""
-        return not self._batches
-
-    def clear(self) -> None:
-        """What is under way is lost."""
-        self._batches.clear()
-        self.size = 0
-
-    def tell(self, sign: Sign) -> Sign | None:
-        """How the other end learns that this one ended its output or is gone; None: it does not."""
-        return sign
-
-
-class CutLane(Lane):
-    """A stream that is cut at given places; between them, all that is under way arrives in one unit.
-
-    Args:
-        cuts: places, counted in bytes from the first one that was ever sent this way.
-        every: cut after so many bytes again and again, instead.
-    """
-
-    def __init__(self, cuts: Iterable[int] = (), *, every: int | None = None) -> None:
-        super().__init__()
-        self._data = b""
-        self._cuts = deque(sorted(cuts))
-        self._every = every
-        self._passed = 0
-
-    def put(self, units: list[bytes]) -> None:
-        self._data += b"".join(units)
-        self.size = len(self._data)
-
-    def take(self, room: int) -> list[bytes]:
-        while self._cuts and self._cuts[0] <= self._passed:
-            self._cuts.popleft()
-        size = self._every or (self._cuts[0] - self._passed if self._cuts else len(self._data))
-        unit, self._data = self._data[:size], self._data[size:]
-        self._passed += len(unit)
-        self.size = len(self._data)
-        return [unit]
-
-    @property
-    def empty(self) -> bool:
-        return not self._data
-
-    def clear(self) -> None:
-        self._data = b""
-        self.size = 0
-
-
 class MemoryLink(Link):
     """The bottom layer of one end. It holds the layer above to the contract of what goes down.
 
     Attributes:
         lane: what is under way from here.
         peer: the other end.
-        late: units that came down after ``end`` or ``abort``; a sound stack sends none.
+        sent: all units that came down, joined where they were in chunks.
+        late: those of them that came down after ``end`` or ``abort``; a sound stack sends none.
         aborted: the stack has let go.
 
     Args:
@@ -181,7 +92,8 @@ class MemoryLink(Link):
         self.hub = hub
         self.record = record
         self.lane = lane
-        self.late: list[Any] = []
+        self.sent: list[bytes] = []
+        self.late: list[bytes] = []
         self.aborted = False
         self._high = high
         self._wanted = 0
@@ -211,6 +123,7 @@ class MemoryLink(Link):
     def send(self, units: Sequence[Any]) -> None:
         self._hold(self._opened, "units came down before the link had said opened")
         flat = [self._flat(unit) for unit in units]
+        self.sent += flat
         if self._ending or self.aborted:
             self.late += flat
             return
@@ -253,6 +166,10 @@ class MemoryLink(Link):
         self.hub = hub
 
     # From the test.
+
+    def forge(self, *units: bytes) -> None:
+        """Have the other end receive ``units`` as if they had been sent from here. No layer sees them on this side."""
+        self.lane.put(list(units))
 
     def cut(self) -> None:
         """The peer vanishes: what is under way to here still arrives, then the connection is broken."""
@@ -306,10 +223,10 @@ class MemoryLink(Link):
             if not self._ending:
                 self.above.writable(True)
 
-    def _flat(self, unit: Any) -> Any:
+    def _flat(self, unit: Any) -> bytes:
         if self.record.unit is Unit.STREAM:
-            self._hold(type(unit) is bytes, f"a {type(unit).__name__} came down on a stream")
-            return unit
+            self._hold(isinstance(unit, bytes), f"a {type(unit).__name__} came down on a stream")
+            return cast(bytes, unit)
         if isinstance(unit, tuple):
             self._hold(all(isinstance(chunk, bytes) for chunk in unit), "a chunk is not bytes")
             unit = b"".join(unit)
@@ -319,7 +236,7 @@ class MemoryLink(Link):
         self._hold(
             bool(unit) or self.record.empty_unit, "an empty message came down; empty_unit is no"
         )
-        return unit
+        return cast(bytes, unit)
 
     def _hold(self, kept: bool, what: str) -> None:
         if not kept:
@@ -348,7 +265,9 @@ class Pair(Generic[A, B]):
         links: the two bottom layers.
     """
 
-    def __init__(self, near: A, far: B, hub: VirtualHub, links: tuple[MemoryLink, MemoryLink]) -> None:
+    def __init__(
+        self, near: A, far: B, hub: VirtualHub, links: tuple[MemoryLink, MemoryLink]
+    ) -> None:
         self.near = near
         self.far = far
         self.hub = hub
@@ -361,7 +280,7 @@ class Pair(Generic[A, B]):
         self.far.chain.open()
 
     def step(self) -> bool:
-        """Let one thing happen: a posted call, or one delivery at one end, the ends taking turns. False: all is quiet."""
+        """Let one thing happen: a posted call, or a delivery, at each end in turn. False: all is quiet."""
         if self.hub.step():
             return True
         for _ in self.links:
@@ -467,8 +386,10 @@ def _fitting(stack: Composable | None) -> Capabilities:
 def _build(
     stack: Composable | None, top: ChainTop, link: MemoryLink, role: Role, hub: VirtualHub
 ) -> None:
-    bottom = Memory(link.record)
-    specs = (bottom,) if stack is None else Stack[Any, Any]((*stack.layers, bottom)).layers
+    specs: tuple[LayerSpec, ...] = (Memory(link.record),)
+    if stack is not None:
+        specs = (*stack.layers, *specs)
+        Stack(specs)  # checks
     above, rest = split_pattern(specs)
     chain = Chain(rest, link, link.record, role, top, hub, above)
     top.chain = chain

@@ -20,9 +20,9 @@ class ContractError(AssertionError):
 class Recorder(ChainTop):
     """Keeps what goes up, in order, and fails where a call must not come.
 
-    These are checked at each call: ``opened`` comes first and once; units come within the credit, are ``bytes``, and are
-    no larger than the record says; nothing comes after ``broken``, after our ``abort``, or, but for ``writable`` and
-    ``broken``, after ``ended``; ``receive`` is not re-entered and its batches are not empty.
+    These are checked at each call: ``opened`` comes first and once; units come within the credit, are ``bytes``, and
+    are no larger than the record says; nothing comes after ``broken``, after our ``abort``, or, but for ``writable``
+    and ``broken``, after ``ended``; ``receive`` is not re-entered and its batches are not empty.
 
     Attributes:
         units: what was received.

@@ -150,7 +150,11 @@ class Connection:
             return result
         if isinstance(timeout, Default):
             timeout = self.timeout
-        return await self._hub.wait(attempt, gate, timeout, what)
+        try:
+            return await self._hub.wait(attempt, gate, timeout, what)
+        except BaseException:
+            self._core.give_up()
+            raise
 
 
 class MessageConnection(Connection):

@@ -62,8 +62,8 @@ class BlockingWatch:
 
     def _set(self, mask: int) -> None:
         if mask != self.mask and self._hub is not None:
-            self.mask = mask
-            self._hub.change(self)
+            before, self.mask = self.mask, mask
+            self._hub.change(self, before)
 
 
 class BlockingHub(BaseHub):
@@ -114,9 +114,14 @@ class BlockingHub(BaseHub):
         self._poller.register(fd, IN)
         return watch
 
-    def change(self, watch: BlockingWatch) -> None:
-        """A watch's mask has changed."""
-        self._poller.modify(watch.fd, watch.mask)
+    def change(self, watch: BlockingWatch, before: int) -> None:
+        """A watch's mask has changed. With nothing to watch it is taken off: a hang-up would be told for ever."""
+        if not watch.mask:
+            self._poller.unregister(watch.fd)
+        elif not before:
+            self._poller.register(watch.fd, watch.mask)
+        else:
+            self._poller.modify(watch.fd, watch.mask)
 
     def forget(self, watch: BlockingWatch) -> None:
         """A watch is over."""
@@ -360,7 +365,8 @@ class BlockingHub(BaseHub):
         self._poller.register(self._waker.fileno, IN)
         for watch in kept:
             self._watches[watch.fd] = watch
-            self._poller.register(watch.fd, watch.mask)
+            if watch.mask:
+                self._poller.register(watch.fd, watch.mask)
 
 
 def _after_fork() -> None:
