@@ -38,23 +38,23 @@ from .drivers.blocking.connection import (
     listen,
     take_over,
 )
-from .drivers.blocking.device import Device
 from .drivers.blocking.socket import Context, Socket
 from .layers.sp import Sp
 from .patterns.pipeline import Pull, Push
 from .patterns.reqrep import Rep, Req
-from .transports.fd import Fd
-from .transports.inproc import Inproc
 from .transports.tcp import Tcp
-from .transports.unix import Unix
 
 if TYPE_CHECKING:
     from .core.text import parse
+    from .drivers.blocking.device import Device
     from .layers.checksum import Checksum
     from .layers.line import Line
     from .layers.prefix import Prefix
     from .layers.tls import Tls
     from .layers.trace import Trace
+    from .transports.fd import Fd
+    from .transports.inproc import Inproc
+    from .transports.unix import Unix
 
 __version__ = "0.1.0"
 
@@ -107,10 +107,14 @@ __all__ = [
 # Imported when first asked for: not every program needs them.
 _LAZY = {
     "Checksum": "layers.checksum",
+    "Device": "drivers.blocking.device",
+    "Fd": "transports.fd",
+    "Inproc": "transports.inproc",
     "Line": "layers.line",
     "Prefix": "layers.prefix",
     "Tls": "layers.tls",
     "Trace": "layers.trace",
+    "Unix": "transports.unix",
     "parse": "core.text",
 }
 

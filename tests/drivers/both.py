@@ -232,6 +232,9 @@ class Threaded:
         self.target = target
         self._driver = driver
 
+    def __repr__(self) -> str:
+        return repr(self.target)
+
     def __getattr__(self, name: str) -> Any:
         value = getattr(self.target, name)
         if name in WAITING:

@@ -42,9 +42,9 @@ async def test_who_waits_on_a_context_is_woken(driver: Driver, anywhere: Place) 
     req, rep = await pair(driver, anywhere, Req(), Rep())
     context = req.context()
     await context.send(b"?")
+    await rep.recv()
     waiting = [asyncio.create_task(context.recv())]
     waiting += [asyncio.create_task(rep.context().recv()) for _ in range(2)]
-    await rep.recv()
     await until(lambda: driver.waiters(context, context._head.receivable) == 1)
     await until(lambda: driver.waiters(rep, rep._head.receivable) == 2)
     await driver.close(req)

@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 import trustme
@@ -20,8 +17,13 @@ import trustme
 import sockstack
 import sockstack.asyncio
 from sockstack import Fd, Inproc, Line, Prefix, Tcp, Tls
-from sockstack.core.errors import Deadline, LocalProtocolError, Owned, PeerAborted
-from sockstack.core.errors import RemoteProtocolError
+from sockstack.core.errors import (
+    Deadline,
+    LocalProtocolError,
+    Owned,
+    PeerAborted,
+    RemoteProtocolError,
+)
 
 from ..drivers.both import BlockingDriver, Driver, in_thread, until
 from .feeding import feed, frame, unread
@@ -40,6 +42,13 @@ async def hand_over(driver: Driver, connection: Any, channel: socket.socket) -> 
         await in_thread(sockstack.hand_over, connection.target, channel)
     else:
         await sockstack.asyncio.hand_over(connection, channel)
+
+
+async def take_over(driver: Driver, channel: socket.socket) -> Any:
+    """By whichever driver."""
+    if isinstance(driver, BlockingDriver):
+        return await in_thread(sockstack.take_over, channel)
+    return await sockstack.asyncio.take_over(channel)
 
 
 class Worker:
@@ -190,8 +199,8 @@ async def test_what_is_unsent_is_sent_first(driver: Driver) -> None:
 
 
 async def test_what_is_no_descriptor_stays(driver: Driver) -> None:
-    listener = driver.listen(Line() | Inproc("stays-here"), timeout=20)
-    client = await driver.dial(Line() | Inproc("stays-here"), timeout=20)
+    listener = driver.listen(Inproc("stays-here"), timeout=20)
+    client = await driver.dial(Inproc("stays-here"), timeout=20)
     connection = await listener.accept()
     ours, theirs = socket.socketpair()
     with ours, theirs, pytest.raises(LocalProtocolError, match="inproc is no socket"):
@@ -210,3 +219,32 @@ async def test_nobody_is_at_the_other_end_of_the_channel(driver: Driver) -> None
         with pytest.raises(PeerAborted, match="could not be handed over"):
             await hand_over(driver, connection, ours)
         assert peer.recv(1) == b"", "the connection was left open"
+
+
+PARCEL = b"SKH\x01\0\0\0\3abc"
+
+
+@pytest.mark.parametrize(
+    ("data", "passed", "error", "text"),
+    [
+        (b"", "socket", EOFError, "closed"),
+        (PARCEL[:5], "socket", RemoteProtocolError, "in mid-parcel"),
+        (PARCEL[:-1], "socket", RemoteProtocolError, "in mid-parcel"),
+        (b"X" + PARCEL[1:], "socket", RemoteProtocolError, "no handed-over connection"),
+        (PARCEL[:4] + b"\xff" + PARCEL[5:], "socket", RemoteProtocolError, "no handed-over"),
+        (PARCEL, "nothing", RemoteProtocolError, "no handed-over connection"),
+        (PARCEL, "file", RemoteProtocolError, "no handed-over connection"),
+    ],
+)
+async def test_what_comes_is_no_connection(
+    driver: Driver, data: bytes, passed: str, error: type[Exception], text: str
+) -> None:
+    """A declared error, and no descriptor is left open: the fixture looks."""
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs, socket.socket() as some, open(__file__, "rb") as file:
+            fds = {"nothing": [], "file": [file.fileno()], "socket": [some.fileno()]}[passed]
+            if data:
+                socket.send_fds(theirs, [data], fds)
+        with pytest.raises(error, match=text):
+            await take_over(driver, ours)

@@ -16,11 +16,12 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import stat
 import struct
 from collections.abc import Iterator
 
 from ..core.connection import ConnectionCore
-from ..core.errors import LocalProtocolError, RemoteProtocolError
+from ..core.errors import LocalProtocolError, PeerAborted, RemoteProtocolError
 from ..transports.link import StreamLink
 
 __all__ = ["Parcel", "pack", "receive", "release", "send"]
@@ -82,11 +83,21 @@ def pack(leftover: bytes) -> bytes:
 
 
 def send(channel: socket.socket, parcel: Parcel) -> None:
-    """Write a parcel, waiting as long as it takes; our copy of the descriptor is closed."""
+    """Write a parcel, waiting as long as it takes; our copy of the descriptor is closed.
+
+    Raises:
+        PeerAborted: the other process is gone; the connection is closed.
+    """
     data = pack(parcel.leftover)
-    with parcel.sock, _waiting(channel):
-        sent = socket.send_fds(channel, [data], [parcel.sock.fileno()])
-        channel.sendall(data[sent:])
+    try:
+        with parcel.sock, _waiting(channel):
+            sent = socket.send_fds(channel, [data], [parcel.sock.fileno()])
+            channel.sendall(data[sent:])
+    except OSError as error:
+        raise PeerAborted(
+            f"the connection could not be handed over, and is closed: {error.strerror or error}",
+            layer="handover",
+        ) from error
 
 
 def receive(channel: socket.socket) -> Parcel:
@@ -94,23 +105,33 @@ def receive(channel: socket.socket) -> Parcel:
 
     Raises:
         EOFError: the other process closed the channel.
+        PeerAborted: the other process is gone.
         RemoteProtocolError: what came is no parcel.
     """
-    with _waiting(channel):
-        data, fds, _, _ = socket.recv_fds(channel, HEAD.size, 1)
-        try:
-            if not data:
-                raise EOFError("the channel was closed")
-            data += _exactly(channel, HEAD.size - len(data))
-            magic, size = HEAD.unpack(data)
-            if magic != MAGIC or size > LONGEST or len(fds) != 1:
-                raise RemoteProtocolError(
-                    "what came is no handed-over connection", layer="handover"
-                )
-            return Parcel(socket.socket(fileno=fds.pop()), _exactly(channel, size))
-        finally:
-            for fd in fds:
-                os.close(fd)
+    try:
+        with _waiting(channel):
+            return _receive(channel)
+    except OSError as error:
+        raise PeerAborted(
+            f"nothing can be taken over: {error.strerror or error}", layer="handover"
+        ) from error
+
+
+def _receive(channel: socket.socket) -> Parcel:
+    data, fds, _, _ = socket.recv_fds(channel, HEAD.size, 1)
+    try:
+        if not data:
+            raise EOFError("the channel was closed")
+        data += _exactly(channel, HEAD.size - len(data))
+        magic, size = HEAD.unpack(data)
+        sockets = [fd for fd in fds if stat.S_ISSOCK(os.fstat(fd).st_mode)]
+        if magic != MAGIC or size > LONGEST or not sockets:
+            raise RemoteProtocolError("what came is no handed-over connection", layer="handover")
+        leftover = _exactly(channel, size)
+        return Parcel(socket.socket(fileno=fds.pop()), leftover)
+    finally:
+        for fd in fds:
+            os.close(fd)
 
 
 def _exactly(channel: socket.socket, size: int) -> bytes:

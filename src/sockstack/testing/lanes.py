@@ -28,31 +28,31 @@ class Lane:
 
     def __init__(self) -> None:
         self.size = 0
-        self._batches: deque[list[bytes]] = deque()
+        self.batches: deque[list[bytes]] = deque()
 
     def put(self, units: list[bytes]) -> None:
         """Units were sent, a batch."""
         self.size += sum(map(len, units))
-        self._batches.append(units)
+        self.batches.append(units)
 
     def take(self, room: int) -> list[bytes]:
         """What arrives next: at most ``room`` units, in a stream any number; empty: nothing just now."""
-        batch = self._batches[0]
+        batch = self.batches[0]
         if len(batch) <= room:
-            self._batches.popleft()
+            self.batches.popleft()
         else:
-            batch, self._batches[0] = batch[:room], batch[room:]
+            batch, self.batches[0] = batch[:room], batch[room:]
         self.size -= sum(map(len, batch))
         return batch
 
     @property
     def empty(self) -> bool:
         """Whether nothing is under way."""
-        return not self._batches
+        return not self.batches
 
     def clear(self) -> None:
         """What is under way is lost."""
-        self._batches.clear()
+        self.batches.clear()
         self.size = 0
 
     def tell(self, sign: Sign) -> Sign | None:

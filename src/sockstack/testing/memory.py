@@ -77,7 +77,7 @@ class MemoryLink(Link):
         peer: the other end.
         sent: all units that came down, joined where they were in chunks.
         late: those of them that came down after ``end`` or ``abort``; a sound stack sends none.
-        aborted: the stack has let go.
+        ending, aborted: the stack has ended its output, or let go.
 
     Args:
         hub: where it lives.
@@ -94,13 +94,12 @@ class MemoryLink(Link):
         self.lane = lane
         self.sent: list[bytes] = []
         self.late: list[bytes] = []
-        self.aborted = False
+        self.ending = self.aborted = False
         self._high = high
         self._wanted = 0
         self._open = False
         self._opened = False
         self._over = False  # nothing goes up any more
-        self._ending = False
         self._blocked = False
         self._sign: Sign | None = None
         self._told = False  # the sign has gone on its way
@@ -124,7 +123,7 @@ class MemoryLink(Link):
         self._hold(self._opened, "units came down before the link had said opened")
         flat = [self._flat(unit) for unit in units]
         self.sent += flat
-        if self._ending or self.aborted:
+        if self.ending or self.aborted:
             self.late += flat
             return
         if self.record.unit is Unit.STREAM:
@@ -143,8 +142,8 @@ class MemoryLink(Link):
 
     def end(self) -> None:
         self._hold(self._opened or self.aborted, "end came down before the link had said opened")
-        if not self._ending and not self.aborted:
-            self._ending = True
+        if not self.ending and not self.aborted:
+            self.ending = True
             self._sign = Sign.ENDED
 
     def abort(self) -> None:
@@ -220,7 +219,7 @@ class MemoryLink(Link):
     def _eased(self) -> None:
         if self._blocked and self.lane.size <= self._high // 2 and not self._over:
             self._blocked = False
-            if not self._ending:
+            if not self.ending:
                 self.above.writable(True)
 
     def _flat(self, unit: Any) -> bytes:

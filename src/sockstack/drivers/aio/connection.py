@@ -17,8 +17,6 @@ from ...core.marks import Key
 from ...core.session import SessionCore
 from ...core.spec import LayerSpec, Role, Spec, Stack, layers_of
 from ...core.transport import Link
-from ...transports.fd import Fd
-from .. import handover
 from ..connection_core import (
     AcceptCore,
     DialCore,
@@ -452,6 +450,8 @@ async def _connect(stack: Any, role: Role, timeout: float | None, handshake: flo
 
 async def hand_over(connection: Connection, channel: socket.socket) -> None:
     """Give a live connection to another process. See :func:`sockstack.hand_over`."""
+    from .. import handover
+
     parcel = handover.release(connection._mine())
     connection._taken = True
     await asyncio.to_thread(handover.send, channel, parcel)
@@ -465,6 +465,9 @@ async def take_over(channel: socket.socket, layers: Spec[Stream, Message]) -> Me
 async def take_over(channel: socket.socket, layers: Spec[Stream, Stream]) -> StreamConnection: ...
 async def take_over(channel: socket.socket, layers: Spec[Stream, Any] | None = None) -> Any:
     """Wait for a connection that another process hands over. See :func:`sockstack.take_over`."""
+    from ...transports.fd import Fd
+    from .. import handover
+
     parcel = await asyncio.to_thread(handover.receive, channel)
     connection = await attach(Fd(parcel.sock))
     connection._core.begin_with(parcel.leftover)

@@ -16,8 +16,6 @@ from ...core.marks import Key
 from ...core.session import SessionCore
 from ...core.spec import LayerSpec, Role, Spec, Stack, layers_of
 from ...core.transport import Link
-from ...transports.fd import Fd
-from .. import handover
 from ..connection_core import (
     AcceptCore,
     DialCore,
@@ -542,6 +540,8 @@ def hand_over(connection: Connection, channel: socket.socket) -> None:
     Raises:
         LocalProtocolError: a layer holds a key or another state that cannot travel, or bytes are still unsent.
     """
+    from .. import handover
+
     with connection._lock():
         parcel = handover.release(connection._core)
         connection._taken = True
@@ -562,6 +562,9 @@ def take_over(channel: socket.socket, layers: Spec[Stream, Any] | None = None) -
         EOFError: the other process closed the channel.
         RemoteProtocolError: what came is no connection.
     """
+    from ...transports.fd import Fd
+    from .. import handover
+
     parcel = handover.receive(channel)
     connection = attach(Fd(parcel.sock))
     connection._core.begin_with(parcel.leftover)
