@@ -121,6 +121,9 @@ class Driver(Protocol):
     async def close(self, thing: Any, **options: Any) -> Any:
         """Close, whether that has to be awaited or not."""
 
+    def keep(self, thing: Any) -> Any:
+        """Close this too at the end, an accepted connection for example."""
+
     def waiters(self, thing: Any, gate: Gate) -> int:
         """How many callers wait at a gate of a socket, context, connection or listener."""
 
@@ -151,16 +154,16 @@ class AsyncioDriver:
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     def socket(self, pattern: Any, **options: Any) -> Any:
-        return self._kept(sockstack.asyncio.Socket(pattern, **options))
+        return self.keep(sockstack.asyncio.Socket(pattern, **options))
 
     def listen(self, stack: Any, **options: Any) -> Any:
-        return self._kept(sockstack.asyncio.listen(stack, **options))
+        return self.keep(sockstack.asyncio.listen(stack, **options))
 
     async def dial(self, stack: Any, **options: Any) -> Any:
-        return self._kept(await sockstack.asyncio.dial(stack, **options))
+        return self.keep(await sockstack.asyncio.dial(stack, **options))
 
     async def attach(self, stack: Any, **options: Any) -> Any:
-        return self._kept(await sockstack.asyncio.attach(stack, **options))
+        return self.keep(await sockstack.asyncio.attach(stack, **options))
 
     async def close(self, thing: Any, **options: Any) -> Any:
         takes = inspect.signature(thing.close).parameters
@@ -170,7 +173,7 @@ class AsyncioDriver:
     def waiters(self, thing: Any, gate: Gate) -> int:
         return len(gate._waiting)
 
-    def _kept(self, thing: Any) -> Any:
+    def keep(self, thing: Any) -> Any:
         self._open.append(thing)
         return thing
 
@@ -197,16 +200,16 @@ class BlockingDriver:
             await until(lambda: not ours())
 
     def socket(self, pattern: Any, **options: Any) -> Any:
-        return self._kept(sockstack.Socket(pattern, **options))
+        return self.keep(sockstack.Socket(pattern, **options))
 
     def listen(self, stack: Any, **options: Any) -> Any:
-        return self._kept(sockstack.listen(stack, **options))
+        return self.keep(sockstack.listen(stack, **options))
 
     async def dial(self, stack: Any, **options: Any) -> Any:
-        return self._kept(await in_thread(sockstack.dial, stack, **options))
+        return self.keep(await in_thread(sockstack.dial, stack, **options))
 
     async def attach(self, stack: Any, **options: Any) -> Any:
-        return self._kept(await in_thread(sockstack.attach, stack, **options))
+        return self.keep(await in_thread(sockstack.attach, stack, **options))
 
     async def close(self, thing: Any, **options: Any) -> Any:
         takes = inspect.signature(thing.target.close).parameters
@@ -219,8 +222,8 @@ class BlockingDriver:
         leads = hub._leadership.state is State.LED and hub._polling
         return len(hub._followers) + leads
 
-    def _kept(self, thing: Any) -> Threaded:
-        threaded = Threaded(thing, self)
+    def keep(self, thing: Any) -> Threaded:
+        threaded = thing if isinstance(thing, Threaded) else Threaded(thing, self)
         self._open.append(threaded)
         return threaded
 
@@ -246,7 +249,7 @@ class Threaded:
     async def _call(self, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
         result = await in_thread(call, *args, **options)
         kinds = (Connection, ConnectionListener, Context)
-        return self._driver._kept(result) if isinstance(result, kinds) else result
+        return self._driver.keep(result) if isinstance(result, kinds) else result
 
     async def __aenter__(self) -> Threaded:
         return self
@@ -262,7 +265,7 @@ class Threaded:
             item = await in_thread(next, steps, end)
             if item is end:
                 return
-            yield self._driver._kept(item) if isinstance(item, Connection) else item
+            yield self._driver.keep(item) if isinstance(item, Connection) else item
 
 
 DRIVERS: dict[str, Callable[[], Driver]] = {

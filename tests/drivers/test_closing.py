@@ -132,7 +132,7 @@ async def test_close_reports_what_nobody_reads(driver: Driver) -> None:
     """The peer reads nothing, so most of what was accepted is still here at the end."""
     near, far = socket.socketpair()
     with far:
-        conn = await driver.attach(Prefix(4) | Fd(near))
+        conn = await driver.attach(Prefix(4, limit=1 << 30) | Fd(near))
         body = bytes(8 << 20)
         await conn.send(body)
         taken = len(far.recv(1 << 24, socket.MSG_PEEK))
@@ -205,7 +205,8 @@ async def test_accepting_ends_with_the_listener(driver: Driver) -> None:
 
     async def accept() -> None:
         async for conn in listener:
-            got.append(await conn.recv(timeout=20))
+            async with conn:
+                got.append(await conn.recv(timeout=20))
 
     task = asyncio.create_task(accept())
     client = await driver.dial(Prefix(4) | Tcp(listener.address))
@@ -241,7 +242,7 @@ async def test_closing_while_another_reads_does_not_wait_in_vain(driver: Driver)
 async def test_the_peer_of_a_closed_connection_sees_an_end(driver: Driver) -> None:
     listener = driver.listen(Prefix(4) | Tcp("127.0.0.1:0"))
     client = await driver.dial(Prefix(4) | Tcp(listener.address))
-    server = await listener.accept(timeout=20)
+    server = driver.keep(await listener.accept(timeout=20))
     await client.send(b"last words")
     await driver.close(client)
     assert await server.recv(timeout=20) == b"last words"
@@ -253,7 +254,7 @@ async def test_the_peer_of_a_closed_connection_sees_an_end(driver: Driver) -> No
 async def test_half_close(driver: Driver) -> None:
     listener = driver.listen(Prefix(4) | Tcp("127.0.0.1:0"))
     client = await driver.dial(Prefix(4) | Tcp(listener.address))
-    server = await listener.accept(timeout=20)
+    server = driver.keep(await listener.accept(timeout=20))
     await client.send(b"question")
     client.end()
     assert await server.recv(timeout=20) == b"question"

@@ -26,7 +26,7 @@ from sockstack.core.errors import (
 )
 
 from ..drivers.both import BlockingDriver, Driver, in_thread, until
-from .feeding import feed, frame, unread
+from .feeding import frame, unread
 from .worker import answer
 
 ROOT = Path(__file__).parents[2]
@@ -176,15 +176,22 @@ async def test_a_key_cannot_travel_but_a_connection_can_that_had_one(
         await driver.close(client)
 
 
+async def fill(connection: Any) -> int:
+    """Send lines until no more are accepted; give the bytes of those that were."""
+    sent = 0
+    while True:
+        try:
+            await connection.send(b"x" * 65535, timeout=0)
+        except Deadline:
+            return sent
+        sent += 65536
+
+
 async def test_what_is_unsent_is_sent_first(driver: Driver) -> None:
     here, peer = socket.socketpair()
     connection = await driver.attach(Line() | Fd(here), timeout=20)
     with peer, Worker(driver.name, "line") as worker:
-        sent = 0
-        with pytest.raises(Deadline):
-            while True:
-                await connection.send(b"x" * 65535, timeout=0)
-                sent += 65536
+        sent = await fill(connection)
         with pytest.raises(LocalProtocolError, match=r"\d+ bytes are still to be written"):
             await hand_over(driver, connection, worker.channel)
 
@@ -242,9 +249,11 @@ async def test_what_comes_is_no_connection(
     """A declared error, and no descriptor is left open: the fixture looks."""
     ours, theirs = socket.socketpair()
     with ours:
-        with theirs, socket.socket() as some, open(__file__, "rb") as file:
-            fds = {"nothing": [], "file": [file.fileno()], "socket": [some.fileno()]}[passed]
+        with theirs, socket.socket() as some:
+            file = os.open(__file__, os.O_RDONLY)
+            fds = {"nothing": [], "file": [file], "socket": [some.fileno()]}[passed]
             if data:
                 socket.send_fds(theirs, [data], fds)
+            os.close(file)
         with pytest.raises(error, match=text):
             await take_over(driver, ours)

@@ -45,9 +45,7 @@ class Work:
     background: bool
 
 
-def talk_pattern(
-    top: Sequence[LayerSpec], places: Sequence[Place], work: Work, talk: Talk
-) -> int:
+def talk_pattern(top: Sequence[LayerSpec], places: Sequence[Place], work: Work, talk: Talk) -> int:
     """Do it with a socket.
 
     Args:
@@ -86,15 +84,14 @@ def _open(socket: Socket[Any], place: Place, work: Work, talk: Talk) -> None:
 
 def _ask(socket: Socket[Any], work: Work, talk: Talk) -> int:
     """REQ: a request that stays without an answer is no reason not to send the next."""
-    asked = missed = 0
-    for body in work.bodies or ():
-        asked += 1
+    missed = 0
+    for number, body in enumerate(work.bodies or (), 1):
         socket.send(body, timeout=work.send_timeout)
         try:
             work.show(socket.recv(timeout=work.answer_timeout))
         except Deadline as error:
             missed += 1
-            talk.say(f"request {asked} has no answer: {error.message}")
+            talk.say(f"request {number} has no answer: {error.message}")
     return FAILED if missed else FINE
 
 

@@ -54,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(given)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # tables have lines that not every terminal can show
+            stream.reconfigure(
+                errors="replace"
+            )  # tables have lines that not every terminal can show
     try:
         module = importlib.import_module(f"{__package__}.{args.command}")
         code: int = module.main(args.rest)

@@ -35,7 +35,7 @@ def lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
 def paced(
     bodies: Iterable[bytes], count: int = 0, interval: float = 0.0, delay: float = 0.0
 ) -> Iterator[bytes]:
-    """At most ``count`` of the bodies (0: all), ``interval`` seconds from one to the next, the first after ``delay``."""
+    """At most ``count`` bodies (0: all), ``interval`` seconds from one to the next, the first after ``delay``."""
     due = time.monotonic() + delay
     for body in itertools.islice(bodies, count or None):
         time.sleep(max(0.0, due - time.monotonic()))

@@ -191,17 +191,26 @@ class LengthFramer(Framer):
         out: list[bytes] = []
         run: list[bytes] = []
         for unit in units:
-            if not isinstance(unit, bytes) and max(map(len, unit), default=0) < JOIN_BELOW:
-                unit = b"".join(unit)
-            size = len(unit) if isinstance(unit, bytes) else sum(map(len, unit))
+            if isinstance(unit, bytes):
+                size = len(unit)
+            else:
+                size = 0
+                for chunk in unit:
+                    size += len(chunk)
+                if size < JOIN_BELOW:
+                    unit = b"".join(unit)
             if size != self._last_size:  # units in a row are often of one size
                 self._last_head = self.head(size)
                 self._last_size = size
-            run.append(self._last_head)
-            if isinstance(unit, bytes):
-                run.append(unit)
-            else:
+            if not isinstance(unit, bytes):
+                run.append(self._last_head)
                 run += unit
+            elif size < JOIN_BELOW and len(units) == 1:
+                self.below.send((self._last_head + unit,))
+                return
+            else:
+                run.append(self._last_head)
+                run.append(unit)
             if size >= JOIN_BELOW:
                 out += run
                 run = []

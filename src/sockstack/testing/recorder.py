@@ -28,6 +28,7 @@ class Recorder(ChainTop):
         units: what was received.
         events: the names of the calls, in order; ``receive`` once for each unit.
         error: what ``broken`` said, or None.
+        fault: the first breach of the contract, or None. It is raised too; a hub that survives it would hide it.
         is_open, has_ended, aborted: what was said so far.
         ready: what ``writable`` said last.
         after_opened, on_units: called from inside ``opened`` and ``receive``, to act there.
@@ -41,6 +42,7 @@ class Recorder(ChainTop):
         self.units: list[Any] = []
         self.events: list[str] = []
         self.error: SockstackError | None = None
+        self.fault: ContractError | None = None
         self.is_open = self.has_ended = self.aborted = False
         self.ready = True
         self.after_opened: Callable[[], None] = lambda: None
@@ -158,4 +160,6 @@ class Recorder(ChainTop):
 
     def _hold(self, kept: bool, what: str) -> None:
         if not kept:
-            raise ContractError(f"{what} [{self.chain.path}; events: {self.events[-8:]}]")
+            fault = ContractError(f"{what} [{self.chain.path}; events: {self.events[-8:]}]")
+            self.fault = self.fault or fault
+            raise fault

@@ -264,11 +264,17 @@ class StreamLink(Link, Generic[S]):
             except OSError as error:
                 self._cut(error)
                 return
-            while pending and len(pending[0]) <= sent:
-                sent -= len(pending.popleft())
-            if sent:
-                pending[0] = memoryview(pending[0])[sent:]
+            if self._taken(sent):
                 return
+
+    def _taken(self, sent: int) -> bool:
+        """Forget what the kernel took; True if it stopped inside a chunk."""
+        pending = self._pending
+        while pending and len(pending[0]) <= sent:
+            sent -= len(pending.popleft())
+        if sent:
+            pending[0] = memoryview(pending[0])[sent:]
+        return sent > 0
 
     def _gather(self) -> int:
         assert self._sock is not None
@@ -277,7 +283,7 @@ class StreamLink(Link, Generic[S]):
     def _last_words(self, sock: S) -> None:
         """What a layer said in this turn before it cut the connection, an alert perhaps: one try, no waiting."""
         with contextlib.suppress(OSError):
-            sock.sendmsg(list(islice(self._pending, GATHER)))
+            self._taken(sock.sendmsg(list(islice(self._pending, GATHER))))
 
     def _block(self) -> None:
         self._blocked = self._queueing = True

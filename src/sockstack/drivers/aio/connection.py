@@ -87,13 +87,14 @@ class Connection:
             return 0
         core = self._core
         core.end()
-        if linger > 0 and core.drained() is None:
-            try:
+        try:
+            if linger > 0 and core.drained() is None:
                 await self._hub.wait(core.drained, core.sendable, linger, "close")
-            except Deadline:
-                pass
-        left = core.chain.unsent
-        core.abort(Closed("this connection is closed", layer="connection"))
+        except Deadline:
+            pass
+        finally:  # cancelled while it waited, it closes all the same
+            left = core.chain.unsent
+            core.abort(Closed("this connection is closed", layer="connection"))
         return left
 
     def abort(self) -> None:

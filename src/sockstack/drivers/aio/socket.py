@@ -30,6 +30,9 @@ MANY_AT_ONCE = 1024
 COLLECTED = 1024
 """Messages that may wait for the end of a loop tick."""
 
+LARGE = 8192
+"""Bytes above which a message is written at once: collecting it would save little and hold a lot."""
+
 
 class Talker(Generic[P_co]):
     """Sends and receives through one head: what a socket and its contexts have in common."""
@@ -114,17 +117,17 @@ class Talker(Generic[P_co]):
         """
         body = data if type(data) is bytes else bytes(data)
         outbox = self._outbox
-        if outbox is not None:
+        if outbox is not None and len(body) <= LARGE and (outbox or self._head.ready):
             if len(outbox) >= COLLECTED and self._drain() is None:
                 await self._wait(self._drain, self._head.sendable, timeout, "send")
-            if not outbox and not self._head.ready:
-                await self._offer(body, timeout)
-                return
             outbox.append(body)
             if not self._scheduled:
                 self._scheduled = True
                 self._hub.loop.call_soon(self._flush)
-        elif not self._head.offer(body):
+            return
+        if outbox:
+            await self._settle(timeout)
+        if not self._head.offer(body):
             await self._offer(body, timeout)
 
     async def send_many(
@@ -310,13 +313,15 @@ class Socket(Talker[P_co]):
         self._closed = True
         core = self._core
         linger = self.linger if linger is None else linger
-        if linger > 0 and self._drained() is None:
-            try:
+        try:
+            if linger > 0 and self._drained() is None:
                 await self._hub.wait(self._drained, core.head.sendable, linger, "close")
-            except Deadline:
-                pass
-        left = core.unsent() + len(self._outbox or ())
-        core.close(orderly=not left)
+        except Deadline:
+            pass
+        finally:  # cancelled while it waited, it closes all the same
+            left = core.unsent() + len(self._outbox or ())
+            self._outbox = None
+            core.close(orderly=not left)
         if left:
             logger("socket").warning("closed with %d bytes or messages unwritten", left)
         return left

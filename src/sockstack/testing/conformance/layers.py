@@ -520,13 +520,14 @@ class LayerKit:
             top.end()
             pair.run()
         apart = not (pair.links[0].ending or pair.links[1].ending)
-        self.skip_unless(apart, "the topmost layer has no ending of its own")
+        self.skip_unless(apart, "no layer has an ending of its own")
         tops = (pair.near, pair.far)
-        settled = all(top.chain.obstacle(1) is None for top in tops)
-        self.skip_unless(settled, "the topmost layer has no detachable end")
+        count = len(pair.near.chain.layers) - 1
+        settled = all(top.chain.obstacle(count) is None for top in tops)
+        self.skip_unless(settled, "a layer has no detachable end")
         fresh = []
         for top in tops:
-            leftover = top.chain.take_off(1)
+            leftover = top.chain.take_off(count)
             assert leftover == []
             fresh.append(Recorder())
             fresh[-1].chain = top.chain

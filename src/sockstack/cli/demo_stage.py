@@ -1,0 +1,120 @@
+"""What the steps of the demo stand on: where they say what happens, and how they run programs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["Failed", "Skipped", "Stage"]
+
+MOST = 60.0
+"""Seconds that one program may take."""
+
+BOLD, RED, GREEN, YELLOW = "1", "31", "32", "33"
+
+
+class Failed(Exception):
+    """A step did not do what it should."""
+
+
+class Skipped(Exception):
+    """A step cannot run here; says what it needs."""
+
+
+class Stage:
+    """Where the demo is shown.
+
+    Args:
+        root: the repository, or None.
+        color: use the terminal's colours.
+    """
+
+    def __init__(self, root: Path | None, color: bool) -> None:
+        self.root = root
+        self._color = color
+
+    def paint(self, text: str, how: str) -> str:
+        """The text in a colour, where there are colours."""
+        return f"\x1b[{how}m{text}\x1b[0m" if self._color else text
+
+    def head(self, text: str) -> None:
+        """A headline."""
+        print(f"\n{self.paint(text, BOLD)}", flush=True)
+
+    def say(self, text: str = "") -> None:
+        """Lines below a headline."""
+        for line in text.split("\n"):
+            print(f"    {line}".rstrip(), flush=True)
+
+    def repository(self) -> Path:
+        """The repository.
+
+        Raises:
+            Skipped: there is none.
+        """
+        if self.root is None:
+            raise Skipped("it is part of the source of sockstack: run 'make demo' there")
+        return self.root
+
+    def run(self, *arguments: str, show: bool = True) -> None:
+        """Run a Python program of the repository to its end, and show what it prints.
+
+        Raises:
+            Failed: it took too long, or its exit code is not 0.
+        """
+        with tempfile.TemporaryFile("w+") as errors, self._program(arguments, errors) as program:
+            assert program.stdout is not None
+            late = threading.Timer(MOST, _stop, [program])
+            late.daemon = True
+            late.start()
+            for line in program.stdout:
+                if show:
+                    self.say(line.rstrip("\n"))
+            code = program.wait()
+            timed_out = not late.is_alive()
+            late.cancel()
+            errors.seek(0)
+            told = errors.read().rstrip()
+        if timed_out:
+            raise Failed(f"{arguments[0]} did not end within {MOST:g} s")
+        if code:
+            self.say(told)
+            last = told.rsplit("\n", 1)[-1]
+            raise Failed(f"{' '.join(arguments[:2])} failed: {last or f'exit code {code}'}")
+
+    @contextlib.contextmanager
+    def _program(
+        self, arguments: tuple[str, ...], errors: object
+    ) -> Iterator[subprocess.Popen[str]]:
+        """A program with all that it starts, which ends with it if we stop early."""
+        program = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=self.repository(),
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,  # type: ignore[arg-type]
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            with program:
+                try:
+                    yield program
+                finally:
+                    _stop(program)
+        finally:
+            pass
+
+
+def _stop(program: subprocess.Popen[str]) -> None:
+    if program.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(program.pid, signal.SIGKILL)
