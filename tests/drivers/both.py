@@ -238,6 +238,15 @@ class Threaded:
     def __repr__(self) -> str:
         return repr(self.target)
 
+    @property
+    def timeout(self) -> float | None:
+        """The object's own timeout."""
+        return self.target.timeout  # type: ignore[no-any-return]
+
+    @timeout.setter
+    def timeout(self, timeout: float | None) -> None:
+        self.target.timeout = timeout
+
     def __getattr__(self, name: str) -> Any:
         value = getattr(self.target, name)
         if name in WAITING:

@@ -66,7 +66,7 @@ def make_device(driver: Driver, inside: Any) -> Any:
     kind = sockstack.Device if isinstance(driver, BlockingDriver) else sockstack.asyncio.Device
     device = kind(Rep(raw=True), Req(raw=True), inside=inside)
     assert device.front._hub is device.back._hub
-    return driver._kept(device)  # type: ignore[attr-defined]
+    return driver.keep(device)
 
 
 @pytest.mark.parametrize("layer", ["nothing", "checksum", "trace"])

@@ -382,6 +382,14 @@ class TestBreaking:
         assert end.link.unsent == 4
         assert not hub.needy
 
+    def test_found_dead_with_several_units(self, ends: Ends, hub: SelectHub) -> None:
+        end = ends()
+        end.peer.close()
+        end.link.send([b"lo", b"st"])
+        assert end.top.log == ["broken"]
+        assert end.link.unsent == 4
+        assert not hub.needy
+
     def test_reset_with_bytes_that_wait(self, ends: Ends, hub: SelectHub) -> None:
         end = ends(small=True)
         end.link.send([bytes(300_000)])

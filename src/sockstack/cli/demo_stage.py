@@ -9,8 +9,10 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 __all__ = ["Failed", "Skipped", "Stage"]
 
@@ -64,54 +66,51 @@ class Stage:
         return self.root
 
     def run(self, *arguments: str, show: bool = True) -> None:
-        """Run a Python program of the repository to its end, and show what it prints.
+        """Run Python with these arguments in the repository, to its end, and show what it prints.
 
         Raises:
             Failed: it took too long, or its exit code is not 0.
         """
-        with tempfile.TemporaryFile("w+") as errors, self._program(arguments, errors) as program:
-            assert program.stdout is not None
-            late = threading.Timer(MOST, _stop, [program])
-            late.daemon = True
-            late.start()
-            for line in program.stdout:
-                if show:
-                    self.say(line.rstrip("\n"))
-            code = program.wait()
-            timed_out = not late.is_alive()
-            late.cancel()
+        begun = time.monotonic()
+        with tempfile.TemporaryFile("w+") as errors:
+            with self._program(arguments, errors) as program:
+                assert program.stdout is not None
+                late = threading.Timer(MOST, _stop, [program])
+                late.daemon = True
+                late.start()
+                for line in program.stdout:
+                    if show:
+                        self.say(line.rstrip("\n"))
+                code = program.wait()
+                late.cancel()
             errors.seek(0)
             told = errors.read().rstrip()
-        if timed_out:
-            raise Failed(f"{arguments[0]} did not end within {MOST:g} s")
-        if code:
-            self.say(told)
-            last = told.rsplit("\n", 1)[-1]
-            raise Failed(f"{' '.join(arguments[:2])} failed: {last or f'exit code {code}'}")
+        if not code:
+            return
+        if time.monotonic() - begun >= MOST:
+            raise Failed(f"it did not end within {MOST:g} s")
+        self.say(told)
+        raise Failed(told.rsplit("\n", 1)[-1] or f"exit code {code}")
 
     @contextlib.contextmanager
     def _program(
-        self, arguments: tuple[str, ...], errors: object
+        self, arguments: Sequence[str], errors: IO[str]
     ) -> Iterator[subprocess.Popen[str]]:
-        """A program with all that it starts, which ends with it if we stop early."""
-        program = subprocess.Popen(
+        """A program in a session of its own, so that what it starts ends with it if we stop early."""
+        with subprocess.Popen(
             [sys.executable, *arguments],
             cwd=self.repository(),
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=errors,  # type: ignore[arg-type]
+            stderr=errors,
             text=True,
             start_new_session=True,
-        )
-        try:
-            with program:
-                try:
-                    yield program
-                finally:
-                    _stop(program)
-        finally:
-            pass
+        ) as program:
+            try:
+                yield program
+            finally:
+                _stop(program)
 
 
 def _stop(program: subprocess.Popen[str]) -> None:

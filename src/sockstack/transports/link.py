@@ -286,6 +286,8 @@ class StreamLink(Link, Generic[S]):
             self._taken(sock.sendmsg(list(islice(self._pending, GATHER))))
 
     def _block(self) -> None:
+        if self._sock is None:  # found dead meanwhile
+            return
         self._blocked = self._queueing = True
         if self._writer is not None:
             self._writer.write(True)

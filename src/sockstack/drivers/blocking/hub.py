@@ -20,8 +20,13 @@ __all__ = ["BlockingHub", "BlockingWatch"]
 
 T = TypeVar("T")
 
-EVENTS = 256
-"""Descriptors looked at in one turn."""
+EVENTS = 32
+"""Descriptors looked at in one turn; room for more would be allocated anew each time."""
+
+# An enum's members are looked up slowly, and these are asked for at each wait.
+FREE = State.FREE
+LEAD = Action.LEAD
+EVICT = Action.EVICT
 
 live_hubs: weakref.WeakSet[BlockingHub] = weakref.WeakSet()
 
@@ -140,7 +145,7 @@ class BlockingHub(BaseHub):
     def wake(self) -> None:
         if self._polling:
             self._waker.wake()
-        elif self._leadership.state is State.FREE:
+        elif self._leadership.state is FREE:
             self._helper.call()
 
     # For callers.
@@ -163,10 +168,10 @@ class BlockingHub(BaseHub):
             if self.closed:
                 raise Closed(self.why)
             action = self._leadership.enter()
-            if action is Action.LEAD:
+            if action is LEAD:
                 result = self._lead(attempt, deadline)
             else:
-                if action is Action.EVICT:
+                if action is EVICT:
                     self._waker.wake()
                 try:
                     self._follow(gate, deadline)
@@ -180,7 +185,7 @@ class BlockingHub(BaseHub):
 
     def leave(self) -> None:
         """Under the lock, after an operation that may have left work behind: see that somebody does it."""
-        if self.unattended and self._leadership.state is State.FREE:
+        if self.unattended and self._leadership.state is FREE:
             self._helper.start()
 
     def collect(self, burst: Burst) -> None:
@@ -189,7 +194,7 @@ class BlockingHub(BaseHub):
 
     def turn(self) -> None:
         """Under the lock, if nobody leads: handle what is ready now, without waiting."""
-        if self._leadership.state is State.FREE:
+        if self._leadership.state is FREE:
             self._turn(self._poll(0, EVENTS))
 
     def _lead(self, attempt: Callable[[], T | None], deadline: float | None) -> T | None:
@@ -277,7 +282,7 @@ class BlockingHub(BaseHub):
 
     def _promote(self) -> None:
         """If nobody polls, somebody should now: a follower, or the helper if there is work."""
-        if self._leadership.state is not State.FREE:
+        if self._leadership.state is not FREE:
             return
         if self._followers:
             self._followers.pop(0)()
@@ -288,7 +293,7 @@ class BlockingHub(BaseHub):
 
     def help(self) -> bool:
         """Under the lock: lead until a caller wants to, or nothing is left to do. False if somebody leads already."""
-        if self._leadership.take() is not Action.LEAD:
+        if self._leadership.take() is not LEAD:
             return False
         try:
             while self._leadership.helping and self.needed and not self.closed:

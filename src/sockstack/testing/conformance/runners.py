@@ -8,16 +8,24 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ...core.chain import Chain
 from ...core.errors import Deadline
 from ...core.junction import Gate
 from ...core.spec import LayerSpec, Role
 from ...core.transport import Link
-from ...core.chain import Chain
 from ...drivers.aio.hub import AsyncioHub
 from ...drivers.blocking.hub import BlockingHub
 from ..recorder import Recorder
 
-__all__ = ["RUNNERS", "AsyncioRunner", "BlockingRunner", "Runner", "descriptors", "our_threads"]
+__all__ = [
+    "PATIENCE",
+    "RUNNERS",
+    "AsyncioRunner",
+    "BlockingRunner",
+    "Runner",
+    "descriptors",
+    "our_threads",
+]
 
 PATIENCE = 20.0
 """Seconds after which something that must happen is taken not to happen."""
@@ -152,6 +160,7 @@ def descriptors() -> Sequence[str] | None:
     return sorted(found)
 
 
-def our_threads() -> list[str]:
-    """The names of the threads that sockstack has started."""
-    return sorted(t.name for t in threading.enumerate() if t.name.startswith("sockstack"))
+def our_threads() -> frozenset[threading.Thread]:
+    """The threads that sockstack has started."""
+    threads = threading.enumerate()
+    return frozenset(thread for thread in threads if thread.name.startswith("sockstack"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any
 from unittest import SkipTest
 
 from ...core.capabilities import Backpressure, Capabilities, HalfClose, Unit, satisfies
@@ -13,7 +12,7 @@ from ...core.layer import MANY
 from ...core.spec import Role
 from ...core.transport import Link, TransportSpec
 from ..recorder import Recorder
-from .runners import RUNNERS, Runner, descriptors, our_threads
+from .runners import PATIENCE, RUNNERS, Runner, descriptors, our_threads
 
 __all__ = ["TransportKit"]
 
@@ -57,14 +56,10 @@ class TransportKit:
     def teardown_method(self) -> None:
         for runner in self._runners:
             runner.close()
-        self._runners = []
+        for thread in our_threads() - self._before[1]:
+            thread.join(PATIENCE)
         left = (descriptors(), our_threads())
-        for _ in range(2000):
-            if left[1] == self._before[1]:
-                break
-            _yield_to_threads()
-            left = (descriptors(), our_threads())
-        assert left == self._before, f"left open: {left}, and before it was {self._before}"
+        assert left == self._before, f"left: {left}, and before there was: {self._before}"
 
     def fresh_runner(self) -> Runner:
         """A hub of the driver in question."""
@@ -85,11 +80,20 @@ class TransportKit:
         """Run the hub until something has happened."""
         self.runner.until(met, what)
 
+    def links(self) -> tuple[tuple[TransportSpec, Link], tuple[TransportSpec, Link]]:
+        """Two connected ends, not open yet, with the specs that they came from."""
+        first, second = self.make_ends()
+        return (first, self.dial(first)), (second, self.dial(second))
+
     def ends(self, credit: int = MANY) -> tuple[Recorder, Recorder]:
         """Two connected ends, open; ``credit`` is what the second one gives."""
-        first, second = self.make_ends()
-        near, far = self.dial(first), self.dial(second)
-        return self._opened(first, near, MANY), self._opened(second, far, credit)
+        near, far = self.links()
+        tops = (
+            self.runner.open(*near, Role.DIALER, MANY),
+            self.runner.open(*far, Role.LISTENER, credit),
+        )
+        self.until(lambda: all(top.is_open or top.error for top in tops), "both ends open")
+        return tops
 
     def dial(self, spec: TransportSpec) -> Link:
         """The link that dialling gives."""
@@ -144,37 +148,40 @@ class TransportKit:
     # Opening.
 
     def test_opens(self) -> None:
-        spec = self.make_ends()
-        near, far = (self._opened(entry, self.dial(entry), MANY) for entry in spec)
+        near, far = self.ends()
         assert near.events == far.events == ["opened"]
-        for entry, top in zip(spec, (near, far), strict=True):
-            promised = entry.derive(Capabilities(Unit.STREAM))
+        for top in (near, far):
+            promised = top.chain.specs[-1].derive(Capabilities(Unit.STREAM))
             assert satisfies(self.record(top), promised), "the link promises less than its spec"
 
     def test_cancelled_dial(self) -> None:
         """Whenever a dial is called off, nothing is called and nothing stays open."""
         for turns in range(3):
-            calls: list[Any] = []
-            specs = self.make_ends()
-            attempts = [
-                spec.dial(self.runner.hub, lambda link: calls.append(link), calls.append)
-                for spec in specs
-            ]
-            for attempt in attempts:
+            for spec in self.to_dial():
+                links: list[Link] = []
+                errors: list[SockstackError] = []
+                attempt = spec.dial(self.runner.hub, links.append, errors.append)
+                for _ in range(turns):
+                    self.runner.settle()
+                dialed = len(links)
                 attempt.cancel()
                 attempt.cancel()
-            for _ in range(turns + 1):
                 self.runner.settle()
-            assert not calls
-            for spec in specs:
+                assert not errors
+                assert len(links) == dialed, "dialled, after it was called off"
+                for link in links:
+                    link.abort()
                 self.discard(spec)
 
+    def to_dial(self) -> tuple[TransportSpec, ...]:
+        """Specs that somebody answers."""
+        return self.make_ends()
+
     def discard(self, spec: TransportSpec) -> None:
-        """Let go of what a spec holds that was never dialled; a spec of an address holds nothing."""
+        """Let go of what a spec holds that was perhaps never dialled. A spec of an address holds nothing."""
 
     def test_aborted_before_it_is_open(self) -> None:
-        for spec in self.make_ends():
-            link = self.dial(spec)
+        for _, link in self.links():
             link.abort()
             link.abort()
 
@@ -433,17 +440,3 @@ class TransportKit:
         assert near.data == b"before and after"
         near.send(b"answer")
         self.check(far, [b"answer"])
-
-    # Inside.
-
-    def _opened(self, spec: TransportSpec, link: Link, credit: int) -> Recorder:
-        top = self.runner.open(spec, link, Role.DIALER, credit)
-        self.until(lambda: top.is_open or top.error or credit is None, "opened")
-        return top
-
-
-def _yield_to_threads() -> None:
-    """Let a thread that is about to end do so."""
-    import time
-
-    time.sleep(0.001)

@@ -1,0 +1,68 @@
+"""The end of the demo on a terminal: a REP server to play with, and a REQ that asks it every second."""
+
+from __future__ import annotations
+
+import threading
+import time
+from statistics import median
+
+from ..core.errors import Deadline
+from ..drivers.blocking.socket import Socket
+from ..patterns.reqrep import Rep, RepOps, Req
+from .demo_stage import BOLD, Stage
+
+__all__ = ["live"]
+
+PING = b"ping of the demo"
+
+
+class _Server(threading.Thread):
+    """Greets whoever asks.
+
+    Attributes:
+        strangers: requests that were not the demo's own.
+    """
+
+    def __init__(self, rep: Socket[RepOps]) -> None:
+        super().__init__(name="demo-server", daemon=True)
+        self.strangers = 0
+        self._rep = rep
+
+    def run(self) -> None:
+        for request in self._rep:
+            if request != PING:
+                self.strangers += 1
+            self._rep.send(b"hello " + request)
+
+
+def live(stage: Stage) -> None:
+    """Serve and ask until Ctrl-C."""
+    with Socket(Rep()) as rep, Socket(Req(), timeout=5.0) as req:
+        url = f"tcp://{rep.listen('tcp://127.0.0.1:0').address}"
+        server = _Server(rep)
+        server.start()
+        stage.head(f"A server is left at {url}. From another terminal:")
+        stage.say(f"sockstack cat --req --dial {url} --data you")
+        stage.say(f"nngcat --req --dial {url} --data you --ascii")
+        stage.say()
+        stage.say(f"{stage.paint('Ctrl-C', BOLD)} ends it.")
+        stage.say()
+        req.dial(url)
+        times: list[float] = []
+        try:
+            while True:
+                begun = time.perf_counter()
+                req.send(PING)
+                answer = req.recv()
+                times.append((time.perf_counter() - begun) * 1e6)
+                assert answer == b"hello " + PING
+                text = (
+                    f"asked {len(times)} times: {times[-1]:.0f} µs now, {median(times):.0f} µs in the "
+                    f"middle; others asked {server.strangers} times"
+                )
+                print(f"\r\x1b[K    {text}", end="", flush=True)
+                time.sleep(1.0)
+        except KeyboardInterrupt:
+            print()
+        except Deadline as error:
+            stage.say(str(error))
