@@ -30,7 +30,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run coroutine functions by the driver that they ask for."""
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
-    driver: Driver = pyfuncitem.funcargs["driver"]
+    driver: Any = pyfuncitem.funcargs["driver"]
     wanted = inspect.signature(pyfuncitem.obj).parameters
     driver.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in wanted}))
     return True

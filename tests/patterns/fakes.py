@@ -55,6 +55,7 @@ class Wire(Layer):
     """The bottom of a scripted pipe.
 
     Attributes:
+        record: what it promises.
         batches: what was sent, as it was sent; units are joined.
         credit: what was wanted last.
         held: what the peer has sent and there is no credit for.
@@ -63,7 +64,8 @@ class Wire(Layer):
         cut: the units of that send which were written in part or not at all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, record: Capabilities) -> None:
+        self.record = record
         self.batches: list[list[bytes]] = []
         self.credit = 0
         self.held: deque[list[bytes]] = deque()
@@ -80,7 +82,7 @@ class Wire(Layer):
         return [unit for batch in self.batches for unit in batch]
 
     def open(self) -> None:
-        self.above.opened(RECORD)
+        self.above.opened(self.record)
 
     def send(self, units: Sequence[Any]) -> None:
         assert units, "an empty batch came down"
@@ -137,13 +139,17 @@ class Wire(Layer):
 class Peer:
     """A scripted pipe: what the peer does, and what it has seen."""
 
-    def __init__(self, rig: Rig, number: int) -> None:
+    def __init__(
+        self, rig: Rig, number: int, layers: tuple[LayerSpec, ...], record: Capabilities
+    ) -> None:
         self.pipe = Pipe(rig.raw, number)
-        self.wire = Wire()
+        self.wire = Wire(record)
         self.closed: list[SockstackError | None] = []
         self.pipe.on_closed = self.closed.append
-        specs: tuple[LayerSpec, ...] = (Memory(RECORD),)
-        self.pipe.chain = Chain(specs, self.wire, RECORD, Role.DIALER, self.pipe, rig.clock)
+        specs = (*layers, Memory(record))
+        self.pipe.chain = Chain(
+            specs, self.wire, record, Role.DIALER, self.pipe, rig.clock, (rig.spec,)
+        )
 
     def open(self) -> Peer:
         self.pipe.chain.open()
@@ -181,6 +187,7 @@ class Rig:
     def __init__(
         self, spec: PatternSpec, *filters: Filter, clock: Clock | None = None, first: int = 1
     ) -> None:
+        self.spec = spec
         self.clock = Clock() if clock is None else clock
         self.stats = Stats()
         chain = FilterChain(filters) if filters else None
@@ -188,9 +195,14 @@ class Rig:
         self.peers: list[Peer] = []
         self._numbers = itertools.count(first)
 
-    def peer(self, ready: bool = True) -> Peer:
-        """A new pipe, open."""
-        peer = Peer(self, next(self._numbers))
+    def peer(
+        self,
+        ready: bool = True,
+        layers: tuple[LayerSpec, ...] = (),
+        record: Capabilities = RECORD,
+    ) -> Peer:
+        """A new pipe, open; of messages, or with layers over what ``record`` says."""
+        peer = Peer(self, next(self._numbers), layers, record)
         self.peers.append(peer)
         if not ready:
             peer.busy()

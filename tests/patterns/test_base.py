@@ -44,7 +44,7 @@ def test_numbers_fit_their_peers(spec: PatternSpec) -> None:
 def test_the_header_is_declared(spec: PatternSpec, size: int) -> None:
     below = Capabilities(Unit.MESSAGE, head=8, features=frozenset({"sp", "peer_cred"}))
     record = spec.derive(below)
-    assert (record.head, record.features) == (8 + size, {"peer_cred"})
+    assert (record.head, record.features) == (8 + size, frozenset({"peer_cred"}))
     assert spec.verbatim == (size == 0)
 
 
@@ -81,7 +81,7 @@ def test_without_a_ready_pipe_nothing_is_accepted_and_whoever_waits_is_woken(
     assert not rig.head.offer_message(message)
     rig.peer()
     assert "woken" in woken
-    assert rig.stats.sent == 1 or rig.stats.resent == 1
+    assert rig.stats.sent == 1
 
 
 @pytest.mark.parametrize("spec", [Req(raw=True), Rep(raw=True), Rep()], ids=name)
@@ -166,10 +166,10 @@ def test_closing_wakes_all_who_wait_and_they_are_told(spec: PatternSpec) -> None
                 rig.head.take_message()
             with pytest.raises(Closed):
                 rig.head.take_many(10)
-    if spec.name in ("req", "push"):
+    if spec.name != "pull":
         for _ in range(2):
             with pytest.raises(Closed, match="the socket is closed"):
-                rig.head.offer_message(Message(b"late", REQUEST))
+                rig.head.offer_message(Message(b"late", REQUEST * 2))
     assert rig.clock.pending == []
 
 

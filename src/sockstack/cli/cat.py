@@ -46,6 +46,8 @@ def _cat(args: argparse.Namespace, talk: Talk) -> int:
     (top,) = tops
     for place in places:
         whole: Stack[Any, Any] = Stack((*top, *place.below))
+        if not whole.complete:
+            raise UsageError(f"{place.peer} has no transport: end it with one, as in | tcp(host:port)")
         for finding in lint(whole.layers, whole.records):
             talk.warn(finding)
     if top:
@@ -63,6 +65,8 @@ def _with_pattern(
     name = top[-1].name
     if name not in PATTERNS:
         raise UsageError(f"{name} is no pattern that this command knows")
+    if getattr(top[-1], "raw", False):
+        raise UsageError(f"this {name} is raw, and messages have headers there: leave raw=true out")
     data = _data(args)
     if name not in SENDERS:
         _not_for(name, args, "interval", "delay")

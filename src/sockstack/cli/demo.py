@@ -56,7 +56,7 @@ def tour(stage: Stage, steps: Sequence[tuple[str, Step]]) -> int:
         The exit code.
     """
     failures: list[str] = []
-    skipped: list[str] = []
+    skipped: dict[str, list[str]] = {}
     begun = time.monotonic()
     for number, (title, step) in enumerate(steps, 1):
         stage.head(f"[{number}/{len(steps)}] {title}")
@@ -64,17 +64,18 @@ def tour(stage: Stage, steps: Sequence[tuple[str, Step]]) -> int:
         try:
             step(stage)
         except Skipped as reason:
-            skipped.append(f"{title}: {reason}")
+            skipped.setdefault(str(reason), []).append(str(number))
             stage.say(f"{stage.paint('skipped', YELLOW)}: {reason}")
         except Failed as reason:
-            failures.append(f"{title}: {reason}")
+            failures.append(f"step {number}, {title}: {reason}")
             stage.say(f"{stage.paint('FAILED', RED)}: {reason}")
         else:
             stage.say(f"{stage.paint('ok', GREEN)}, {time.monotonic() - start:.1f} s")
-    good = len(steps) - len(skipped) - len(failures)
+    left_out = sum(map(len, skipped.values()))
+    good = len(steps) - left_out - len(failures)
     stage.head(f"{good} of {len(steps)} steps are fine, {time.monotonic() - begun:.0f} s")
-    for line in skipped:
-        stage.say(f"{stage.paint('skipped', YELLOW)}: {line}")
+    for lack, numbers in skipped.items():
+        stage.say(f"{stage.paint('skipped', YELLOW)} {', '.join(numbers)}: {lack}")
     for line in failures:
         stage.say(f"{stage.paint('FAILED', RED)}: {line}")
     return FAILED if failures else FINE

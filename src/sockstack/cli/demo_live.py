@@ -57,8 +57,8 @@ def live(stage: Stage) -> None:
                 times.append((time.perf_counter() - begun) * 1e6)
                 assert answer == b"hello " + PING
                 text = (
-                    f"asked {len(times)} times: {times[-1]:.0f} µs now, {median(times):.0f} µs in the "
-                    f"middle; others asked {server.strangers} times"
+                    f"asked {len(times)} times: {times[-1]:.0f} µs now, median {median(times):.0f} µs; "
+                    f"others asked {server.strangers} times"
                 )
                 print(f"\r\x1b[K    {text}", end="", flush=True)
                 time.sleep(1.0)

@@ -100,7 +100,6 @@ class Stage:
         with subprocess.Popen(
             [sys.executable, *arguments],
             cwd=self.repository(),
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,

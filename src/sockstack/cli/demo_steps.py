@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,17 +19,26 @@ Step = Callable[[Stage], None]
 
 GOOD = "checksum | req | sp | tls | tcp(example.org:5555)"
 BAD = "checksum | line | tcp(example.org:7)"
+MENDED = "checksum | prefix | tcp(example.org:7)"
+
 PEERS = ("zmq", "pynng")
+CERTIFICATES = () if shutil.which("openssl") else ("trustme",)
+"""What makes a certificate, where the command of OpenSSL does not."""
 
 RUN = """\
-import runpy, sys
-sys.stdout.reconfigure(line_buffering=True)  # lines come when they are said, and whole
+import builtins, runpy, sys, threading
+
+lock, say = threading.Lock(), print
+
+def whole(*parts, **how):
+    with lock:
+        say(*parts, flush=True, **how)
+
+builtins.print = whole  # lines come when they are said, and do not mix when several threads say some
 del sys.argv[0]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 """A program that runs another one."""
-
-MENDED = "checksum | prefix | tcp(example.org:7)"
 
 
 def example(name: str, *needs: str) -> Step:
@@ -108,7 +118,10 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ("REQ and REP", example("hello_reqrep.py")),
     ("The same on asyncio", example("asyncio_reqrep.py")),
     ("PUSH and PULL", example("pipeline.py")),
-    ("TLS ends half by half, and comes off the live connection", example("tls_then_plain.py")),
+    (
+        "TLS ends half by half, and comes off the live connection",
+        example("tls_then_plain.py", *CERTIFICATES),
+    ),
     (
         "Another protocol on a live connection, wherever the bytes are cut",
         example("switch_framing.py"),

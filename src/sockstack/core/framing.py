@@ -92,6 +92,7 @@ class Framer(Layer):
     def abort(self) -> None:
         self.leftover()
         self._over = False
+        self._wanted = 0  # this may come from inside ``opened``, with units still to be parsed
         self.below.abort()
 
     def detachable(self) -> str | None:

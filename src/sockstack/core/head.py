@@ -22,8 +22,9 @@ class Message:
 
     Attributes:
         body: what the application sent.
-        header: words of the protocol, as they stand on the wire; only raw sockets give and take them.
-        pipe: id of the pipe it came from, 0 for none; a raw socket that answers sends it back there.
+        header: words of the protocol, as they stand on the wire; only raw sockets give and take them. Of a raw REP they
+            begin with the id of the pipe: an answer goes back there.
+        pipe: id of the pipe it came from, 0 for none.
         marks: advisory notes of layers below.
     """
 

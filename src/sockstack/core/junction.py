@@ -22,12 +22,17 @@ B = TypeVar("B")
 
 
 class Gate:
-    """Where callers wait for something to be ready. Whoever makes it ready opens the gate; all who wait look again."""
+    """Where callers wait for something to be ready. Whoever makes it ready opens the gate; all who wait look again.
 
-    __slots__ = ("_waiting",)
+    Attributes:
+        leader: called whenever the gate opens, and set by who waits for it at the hub's descriptors, or None.
+    """
+
+    __slots__ = ("_waiting", "leader")
 
     def __init__(self) -> None:
         self._waiting: list[Callable[[], None]] = []
+        self.leader: Callable[[], None] | None = None
 
     def add(self, wake: Callable[[], None]) -> None:
         """Call ``wake`` once, when the gate opens next."""
@@ -44,6 +49,8 @@ class Gate:
             waiting, self._waiting = self._waiting, []
             for wake in waiting:
                 wake()
+        if self.leader is not None:
+            self.leader()
 
 
 class Pipe(ChainTop):

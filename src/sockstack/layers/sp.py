@@ -204,7 +204,7 @@ class StreamSp(LengthFramer):
             pos = stop
             room -= 1
         self._seen_head, self._seen_size = seen_head, seen_size
-        self._seen_whole = header + seen_size
+        self._seen_whole = header + seen_size if seen_head else -1
         return pos
 
     def _hello(self, data: bytes, pos: int, units: list[bytes], room: int) -> int:

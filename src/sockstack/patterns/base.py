@@ -68,6 +68,7 @@ class Raw(Junction):
     def close(self) -> None:
         """The socket is closed: drop what nobody fetched, and wake all who wait; they are told."""
         self.closed = True
+        self.ring = Ring()
         self._batch.clear()
         self.queue.clear()
         self.head.inbox.clear()

@@ -67,7 +67,7 @@ class Device:
 
     def _link(self, source: Raw, sink: Raw, outward: bool) -> None:
         def pump() -> None:
-            if self._closed:
+            if self._closed or source.closed or sink.closed:
                 return
             while sink.can_put:
                 popped = source.pop()
@@ -77,7 +77,7 @@ class Device:
                 pipe, header, body = popped
                 passed = self._pass(body, outward)
                 if passed is not None:
-                    sink.put(source.route_header(pipe, header), passed, 0)
+                    sink.put(source.route_header(pipe, header), sink.encode(passed), 0)
                     self.forwarded += 1
             sink.head.sendable.add(pump)
 

@@ -93,7 +93,6 @@ class RawPush(Raw):
         pipe.below.send((body,))
         return True
 
-
     def rescue(self, pipe: Pipe, units: Sequence[Chunks]) -> int:
         """How many of ``units``, counted from the last, a pipe that has just died had not begun to write.
 
@@ -142,10 +141,12 @@ class PushHead(Head):
     def offer_many(self, bodies: Sequence[bytes]) -> int:
         """Shares the batch out over the pipes that are ready, each at most :data:`BATCH` bytes."""
         raw = self._raw
-        done = 0
+        done = turns = 0
         total = len(bodies)
         while done < total and raw.ring:
-            stop = self._cut(bodies, done, max(1, -(-(total - done) // len(raw.ring))))
+            turns = turns or len(raw.ring)
+            stop = self._cut(bodies, done, -(-(total - done) // turns))
+            turns -= 1
             units: Sequence[Chunks] = bodies[done:stop]
             if raw.filters is not None:
                 units = raw.filters.encode(units)

@@ -103,7 +103,7 @@ class Rep(PatternSpec, Spec[PipeInterface, Pattern[RepOps]]):
 
     def head(self, env: Timing, filters: FilterChain | None, stats: Stats) -> tuple[Head, Raw]:
         raw = RawRep(env, filters, stats, self.ttl)
-        raw.head = RawHead(self.name, raw) if self.raw else RepHead(raw)
+        raw.head = RawRepHead(self.name, raw) if self.raw else RepHead(raw)
         return raw.head, raw
 
 
@@ -177,14 +177,17 @@ class Requests(RawReq):
             self.check()
             return False
         if asker.id is not None:
-            del self.waiting[asker.id]
+            self.waiting.pop(asker.id, None)
         number = self._next_id
+        while (key := number.to_bytes(4, "big")) in self.waiting:  # since 2**31 requests, that is
+            number = number + 1 if number < LAST_ID else REQUEST_IDS
         self._next_id = number + 1 if number < LAST_ID else REQUEST_IDS
-        asker.id = key = number.to_bytes(4, "big")
+        asker.id = key
         if self.filters is not None:
             body = self.encode(body)
         asker.unit = headed(key, body)
         asker.pipe = pipe
+        asker.answer = asker.failure = None  # before the send, which may find the pipe dead
         self.waiting[key] = asker
         self.stats.sent += 1
         if self.resend > 0:
@@ -247,10 +250,14 @@ class Requests(RawReq):
 
     def close(self) -> None:
         super().close()
-        for asker in self.waiting.values():
+        waiting = list(self.waiting.values())
+        self.waiting.clear()  # nothing is sent again while one pipe after the other is closed
+        self._homeless.clear()
+        for asker in waiting:
             asker.receivable.open()
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
 
     def _house(self) -> None:
         """Send again what lost its pipe or its time, as far as pipes take it."""
@@ -302,23 +309,19 @@ class ReqHead(Head):
     def offer(self, body: bytes) -> bool:
         if self.closed:
             self.check()
-        if not self._requests.ask(self, body):
-            return False
-        self.answer = None
-        self.failure = None
-        return True
+        return self._requests.ask(self, body)
 
     def take(self) -> bytes | None:
         answer = self.answer
         if answer is not None:
             self.answer = None
             return answer
-        if self.failure is not None:
-            failure, self.failure = self.failure, None
-            raise failure
         if self.closed or self._requests.closed:
             self.check()
             self._requests.check()
+        if self.failure is not None:
+            failure, self.failure = self.failure, None
+            raise failure
         if self.id is None:
             raise LocalProtocolError("nothing was asked: send a request first", layer="req")
         return None
@@ -337,7 +340,7 @@ class ReqHead(Head):
 
 
 class RawRep(Raw):
-    """Requests from all pipes in turn; an answer goes back where its route says, or nowhere."""
+    """Requests from all pipes in turn; an answer goes back where its header says, or nowhere."""
 
     def __init__(self, env: Timing, filters: FilterChain | None, stats: Stats, ttl: int) -> None:
         super().__init__(env, filters, stats)
@@ -360,19 +363,21 @@ class RawRep(Raw):
             self.arrive(pipe, incoming)
 
     def put(self, header: bytes, body: Chunks, route: int) -> bool:
-        """``header`` begins with the id of the pipe to answer, or ``route`` names it."""
-        if not route:
-            if len(header) < 8:
-                raise LocalProtocolError(
-                    "a raw answer needs a header: the pipe's word, then the request's", layer="rep"
-                )
-            route, header = int.from_bytes(header[:4], "big"), header[4:]
-        pipe = self.pipes.get(route)
+        """``header`` begins with the id of the pipe to answer, as it came; ``route`` says nothing new.
+
+        A device hands on whatever header a peer's answer had: one that names no pipe goes nowhere.
+        """
+        pipe = self.pipes.get(int.from_bytes(header[:4], "big"))
         if pipe is None or not pipe.ready:
+            self.check()
             self.stats.dropped += 1
             return True
-        pipe.below.send((headed(header, body),))
+        pipe.below.send((headed(header[4:], body),))
         return True
+
+    def detached(self, pipe: Pipe) -> None:
+        super().detached(pipe)
+        self.head.sendable.open()  # an answer that waits for this pipe has nowhere to go
 
     @property
     def can_put(self) -> bool:
@@ -380,6 +385,17 @@ class RawRep(Raw):
 
     def route_header(self, pipe: Pipe, header: bytes) -> bytes:
         return pipe.id.to_bytes(4, "big") + header
+
+
+class RawRepHead(RawHead):
+    """A raw REP socket: its caller is told when there is no telling whom to answer."""
+
+    def offer_message(self, message: Message) -> bool:
+        if len(message.header) < 8:
+            raise LocalProtocolError(
+                "a raw answer needs a header: the pipe's word, then the request's", layer="rep"
+            )
+        return super().offer_message(message)
 
 
 class RepHead(Head):

@@ -47,9 +47,11 @@ class Fd(TransportSpec, Spec[Os, Stream]):
     name: ClassVar[str] = "fd"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.source, socket.socket | int | tuple):
+        source: Any = self.source
+        pair = isinstance(source, tuple) and [*map(type, source)] == [int, int]
+        if not pair and not isinstance(source, socket.socket | int):
             raise StackError(
-                f"fd takes a socket, a descriptor or a pair of them, not {self.source!r}",
+                f"fd takes a socket, a descriptor or a pair of them, not {source!r}",
                 layer="fd",
                 field="source",
             )
@@ -117,7 +119,10 @@ class SocketLink(StreamLink[socket.socket]):
     def get(self, key: Key[T]) -> T | None:
         answer: Any = None
         if self._sock is not None and (key is PEER_ADDRESS or key is LOCAL_ADDRESS):
-            name = self._sock.getpeername() if key is PEER_ADDRESS else self._sock.getsockname()
+            try:
+                name = self._sock.getpeername() if key is PEER_ADDRESS else self._sock.getsockname()
+            except OSError:  # reset; reading will tell
+                return None
             answer = join_address(name) if isinstance(name, tuple) else str(name)
         return cast("T | None", answer)
 
@@ -137,6 +142,11 @@ class PairLink(StreamLink["_Pair"]):
         self._watch = hub.watch(pair.reader, self.on_readable, self.on_readable, self.forked)
         self._writer = hub.watch(pair.writer, self.on_writable, self.on_writable, self.forked)
         self._writer.read(False)
+
+    def _shutdown(self) -> None:
+        if self._writer is not None and self._writer is not self._watch:
+            self._writer.close()  # before its descriptor, whose number may soon be another's
+        super()._shutdown()
 
     def forked(self) -> None:
         self._pair.forget()

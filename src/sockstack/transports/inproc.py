@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, TypeVar, cast
 
 from ..core.capabilities import (
@@ -81,6 +82,7 @@ class _Listen:
         self.address = address
         self.hub = hub
         self.accepted = accepted
+        self.closed = False
         with _lock:
             if address in _listeners:
                 raise EndpointError(
@@ -95,6 +97,7 @@ class _Listen:
         """There is no queue of the system's to leave them in; the opening deadline bounds them."""
 
     def close(self) -> None:
+        self.closed = True
         with _lock:
             if _listeners.get(self.address) is self:
                 del _listeners[self.address]
@@ -106,13 +109,13 @@ class _Dial:
 
     def __init__(self, address: str, hub: Hub, dialed: Dialed, failed: Failed) -> None:
         self._over = False
-        with _lock:
-            listener = _listeners.get(address)
 
         def finish() -> None:
             if self._over:
                 return
             self._over = True
+            with _lock:
+                listener = _listeners.get(address)
             if listener is None:
                 failed(
                     EndpointError(
@@ -124,8 +127,15 @@ class _Dial:
                 return
             near, far = InprocLink(hub, address), InprocLink(listener.hub, address)
             near.peer, far.peer = far, near
+
+            def arrive() -> None:
+                if listener.closed:  # meanwhile
+                    far.abort()
+                else:
+                    listener.accepted(far)
+
             dialed(near)
-            listener.hub.post(lambda: listener.accepted(far))
+            listener.hub.post(arrive)
 
         hub.post(finish)
 
@@ -179,10 +189,10 @@ class InprocLink(Link):
         inbox = self.peer._inbox
         for unit in units:
             inbox.append(b"".join(unit) if type(unit) is tuple else unit)  # type: ignore[arg-type]
-        self.peer._schedule()
         if len(inbox) >= HIGH and not self._blocked:
             self._blocked = True
             self.above.writable(False)
+        self.peer._schedule()  # last: whoever takes the units must find us blocked
 
     def want(self, n: int) -> None:
         self._wanted = n
@@ -209,17 +219,18 @@ class InprocLink(Link):
 
     def move(self, hub: Hub) -> None:
         self.hub = hub
-        if self._inbox:
-            self._scheduled = False
+        self._scheduled = False
+        if self._inbox or self._blocked:
             self._schedule()
 
     # From the hub.
 
     def _schedule(self) -> None:
-        """Have the inbox looked at on the hub that this end lives on. Any thread may call it."""
+        """Have the inboxes looked at on the hub that this end lives on. Any thread may call it."""
         if not self._scheduled:
             self._scheduled = True
-            self.hub.post(self._deliver)
+            hub = self.hub
+            hub.post(partial(self._deliver, hub))
 
     def _greeted(self, greeting: dict[str, bytes]) -> None:
         self._greeting = greeting
@@ -229,9 +240,16 @@ class InprocLink(Link):
         if self._open and self._greeting is not None and not self._gone:
             self.above.opened(self.record)
 
-    def _deliver(self) -> None:
+    def _deliver(self, hub: Hub) -> None:
+        if (
+            hub is not self.hub
+        ):  # moved meanwhile, perhaps to another thread; it is posted there too
+            return
         self._scheduled = False
-        inbox = self._inbox
+        peer, inbox = self.peer, self._inbox
+        if self._blocked and not self._gone and len(peer._inbox) <= HIGH // 2:
+            self._blocked = False
+            self.above.writable(True)
         while inbox and not self._gone:
             sign = inbox[0]
             if type(sign) is _Sign:
@@ -245,14 +263,8 @@ class InprocLink(Link):
                 break
             self._wanted -= len(units)
             self.above.receive(units)
-        peer = self.peer
         if peer._blocked and len(inbox) <= HIGH // 2:
-            peer.hub.post(peer._unblock)
-
-    def _unblock(self) -> None:
-        if self._blocked and not self._gone:
-            self._blocked = False
-            self.above.writable(True)
+            peer._schedule()
 
     def _signal(self, sign: _Sign) -> None:
         if sign is _Sign.ENDED:

@@ -101,7 +101,7 @@ class StreamLink(Link, Generic[S]):
             sent = self._send(unit)
         except BlockingIOError:
             sent = 0
-        except OSError as error:
+        except BaseException as error:
             self._pending.append(unit)
             self._cut(error)
             return
@@ -143,13 +143,13 @@ class StreamLink(Link, Generic[S]):
             data = self._recv(READ_SIZE)
         except BlockingIOError:
             return
-        except OSError as error:
+        except BaseException as error:
             self._cut(error)
             return
         if data:
             try:
                 self.above.receive([data])
-            except Exception as error:  # a layer's bug must not cost the other connections
+            except BaseException as error:  # a layer's bug must not cost the other connections
                 self._fault(error)
             return
         self.remote_ended = True
@@ -261,7 +261,7 @@ class StreamLink(Link, Generic[S]):
                     sent = self._gather()
             except BlockingIOError:
                 return
-            except OSError as error:
+            except BaseException as error:
                 self._cut(error)
                 return
             if self._taken(sent):
@@ -304,19 +304,29 @@ class StreamLink(Link, Generic[S]):
             if error.errno not in (errno.ENOTCONN, errno.EPIPE):
                 self._cut(error)
 
-    def _fault(self, error: Exception) -> None:
-        """A layer above raised where it must not. Its connection is over."""
+    def _fault(self, error: BaseException) -> None:
+        """A layer above raised where it must not, or a handler of signals did. The connection is over."""
         fault = SockstackError(f"internal fault: {error!r}", layer=self.name, path=self.path)
         fault.__cause__ = error
         logger("link").error("%s", fault, exc_info=error)
         self.abort()
         self.above.broken(fault)
+        if not isinstance(error, Exception):
+            raise error
 
-    def _cut(self, error: OSError) -> None:
-        """The connection is dead. This may be said from inside a caller's ``send``."""
+    def _cut(self, error: BaseException) -> None:
+        """The connection is dead. This may be said from inside a caller's ``send``.
+
+        Raises:
+            BaseException: ``error``, if it is not the system's but a signal handler's. Then nobody knows how many bytes
+                went through, which ends the connection as well.
+        """
+        reason = getattr(error, "strerror", None) or repr(error)
         fault = PeerAborted(
-            f"the connection was cut: {error.strerror or error}", layer=self.name, path=self.path
+            f"the connection was cut: {reason}", layer=self.name, path=self.path
         )
         fault.__cause__ = error
         self.abort()
         self.above.broken(fault)
+        if not isinstance(error, OSError):
+            raise error

@@ -43,7 +43,7 @@ def split_address(text: str) -> tuple[str, int]:
     host, separator, port = text, "", ""
     if text.startswith("["):
         host, closing, rest = text[1:].partition("]")
-        if not closing or (rest and not rest.startswith(":")):
+        if not host or not closing or (rest and not rest.startswith(":")):
             raise ValueError(f"{text!r}: an IPv6 address is written [::1]:5555")
         separator, port = rest[:1], rest[1:]
     elif text.count(":") == 1:
@@ -52,10 +52,11 @@ def split_address(text: str) -> tuple[str, int]:
         raise ValueError(f"{text!r}: put an IPv6 address in brackets: [::1]:5555")
     if (separator and not port.isascii()) or (port and not port.isdigit()):
         raise ValueError(f"{text!r}: the port {port!r} is not a number")
-    number = int(port) if port else 0
-    if number > 65535:
+    if len(port) > 5 or int(port or 0) > 65535:
         raise ValueError(f"{text!r}: a port is at most 65535")
-    return ("" if host == "*" else host), number
+    if "\0" in host:
+        raise ValueError(f"{text!r}: the host holds a NUL")
+    return ("" if host == "*" else host), int(port or 0)
 
 
 def join_address(address: Any) -> str:
@@ -188,8 +189,8 @@ class _Dial:
     def _resolved(self, found: list[Any] | Exception) -> None:
         if self._over:
             return
-        if isinstance(found, Exception):
-            reason = getattr(found, "strerror", None) or found
+        if isinstance(found, Exception) or not found:
+            reason = getattr(found, "strerror", None) or found or "it has no address"
             self._fail_later(f"cannot resolve {self._spec.host!r}: {reason}")
             return
         first = [entry for entry in found if entry[0] == found[0][0]]

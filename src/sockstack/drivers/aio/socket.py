@@ -314,7 +314,7 @@ class Socket(Talker[P_co]):
         core = self._core
         linger = self.linger if linger is None else linger
         try:
-            if linger > 0 and self._drained() is None:
+            if self._drained() is None and linger > 0:
                 await self._hub.wait(self._drained, core.head.sendable, linger, "close")
         except Deadline:
             pass

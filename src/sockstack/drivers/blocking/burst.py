@@ -40,7 +40,8 @@ class Outbox(Burst):
     """The messages of one socket that are collected.
 
     Attributes:
-        on: a burst is under way: whoever finds it on, and ``messages`` shorter than :data:`FULL`, may append.
+        on: a burst is under way: whoever finds it on, and ``messages`` shorter than :data:`FULL`, may append. Who finds
+            it off afterwards calls :meth:`late`; after it went off the helper looks once more, so nothing stays behind.
         messages: accepted, and not yet handed to a pipe. Appended to by any thread; taken from under the hub's lock.
     """
 
@@ -86,6 +87,18 @@ class Outbox(Burst):
         else:
             self._quick = 0
         self._last = now
+
+    def late(self) -> None:
+        """Under the lock: a message was added while the burst ended. The helper fetches it.
+
+        Raises:
+            Closed: the socket was closed, and the message stays behind.
+        """
+        if self.messages and not self._registered:
+            if self._hub.closed:
+                raise Closed(self._hub.why)
+            self._registered = True
+            self._hub.collect(self)
 
     def flush(self) -> bool:
         if self.messages:

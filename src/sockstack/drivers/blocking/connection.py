@@ -95,14 +95,15 @@ class Connection:
         hub, core = self._hub, self._core
         with hub.lock:
             core.end()
-            if linger > 0 and core.drained() is None:
-                try:
+            try:
+                if linger > 0 and core.drained() is None:
                     hub.wait(core.drained, core.sendable, linger, "close")
-                except Deadline:
-                    pass
-            left = core.chain.unsent
-            core.abort(Closed("this connection is closed", layer="connection"))
-            self._leave()
+            except Deadline:
+                pass
+            finally:  # interrupted while it waited, it closes all the same
+                left = core.chain.unsent
+                core.abort(Closed("this connection is closed", layer="connection"))
+                self._leave()
         return left
 
     def abort(self) -> None:

@@ -164,19 +164,29 @@ class BlockingHub(BaseHub):
             Closed: the hub was closed meanwhile.
         """
         deadline = None if timeout is None else self.now() + timeout
+        leadership = self._leadership
         while True:
             if self.closed:
                 raise Closed(self.why)
-            action = self._leadership.enter()
-            if action is LEAD:
-                result = self._lead(attempt, deadline)
-            else:
-                if action is EVICT:
-                    self._waker.wake()
-                try:
+            leads = False
+            try:
+                action = leadership.enter()
+                leads = action is LEAD
+                if leads:
+                    gate.leader = self._stir
+                    result = self._lead(attempt, deadline)
+                else:
+                    if action is EVICT:
+                        self._waker.wake()
                     self._follow(gate, deadline)
                     result = attempt()
-                finally:
+            finally:
+                if leads:
+                    gate.leader = None
+                    leadership.leave()
+                    if self.closed:
+                        self.dispose()
+                if self._followers or self.unattended:
                     self._promote()
             if result is not None:
                 return result
@@ -191,43 +201,54 @@ class BlockingHub(BaseHub):
     def collect(self, burst: Burst) -> None:
         """Under the lock: have the helper flush ``burst`` each millisecond until it is over."""
         self._helper.burst(burst)
+        if self._polling:  # if it is the helper: it has something else to do now
+            self._waker.wake()
 
     def turn(self) -> None:
         """Under the lock, if nobody leads: handle what is ready now, without waiting."""
-        if self._leadership.state is FREE:
+        if self._leadership.state is FREE and not self.closed:
             self._turn(self._poll(0, EVENTS))
 
     def _lead(self, attempt: Callable[[], T | None], deadline: float | None) -> T | None:
-        """Poll until ``attempt`` gives something; None when the instant has passed."""
+        """Poll until ``attempt`` gives something; None when the instant has passed.
+
+        A handler of signals may raise between any two calls, also while the lock is taken again; hence the loop over
+        ``iter``, which takes it, or raises and has not taken it, with nothing in between.
+        """
         lock, poll = self.lock, self._poll
         result: T | None = None
-        try:
+        if self._posted:
+            self._turn(())
+            result = attempt()
+        while result is None:
+            timeout = self._timeout(deadline)
+            self._polling = True
             if self._posted:
-                self._turn(())
-                result = attempt()
-            while result is None:
-                timeout = self._timeout(deadline)
-                self._polling = True
-                if self._posted:
-                    timeout = 0
+                timeout = 0
+            try:
                 lock.release()
+                events = poll(timeout, EVENTS)
+            finally:
                 try:
-                    events = poll(timeout, EVENTS)
-                finally:
+                    for _ in iter(lock.acquire, True):
+                        pass
+                except BaseException:
                     lock.acquire()
+                    raise
+                finally:
                     self._polling = False
-                if self.closed:
-                    self.dispose()
-                    raise Closed(self.why)
-                self._turn(events)
-                result = attempt()
-                if deadline is not None and result is None and self.now() >= deadline:
-                    break
-            return result
-        finally:
-            self._leadership.leave()
-            if self._followers or self.unattended:
-                self._promote()
+            if self.closed:
+                raise Closed(self.why)
+            self._turn(events)
+            result = attempt()
+            if deadline is not None and result is None and self.now() >= deadline:
+                break
+        return result
+
+    def _stir(self) -> None:
+        """Under the lock: another thread may have done what the leader waits for; it looks again."""
+        if self._polling:
+            self._waker.wake()
 
     def _timeout(self, due: float | None) -> float | None:
         """Seconds until ``due`` or the next timer, a cancelled one perhaps; None: for ever."""
@@ -251,10 +272,13 @@ class BlockingHub(BaseHub):
                     if fd == self._waker.fileno:
                         self._waker.clear()
                     continue
-                if mask != OUT:
-                    watch.on_readable()
-                if mask & OUT:
-                    watch.on_writable()
+                try:
+                    if mask != OUT:
+                        watch.on_readable()
+                    if mask & OUT:
+                        watch.on_writable()
+                except Exception:  # one connection's fault must not cost the others their turn
+                    self.report(watch.on_readable)
             heap = self._timer_heap
             if self._posted or self._flushes or (heap and heap[0].when <= self.now()):
                 self.end_turn()
@@ -263,19 +287,26 @@ class BlockingHub(BaseHub):
 
     def _follow(self, gate: Gate, deadline: float | None) -> None:
         """Wait, without the hub's lock, until the gate opens or leadership is free."""
-        bell = threading.Lock()
+        lock, bell = self.lock, threading.Lock()
         bell.acquire()
         ring = _Bell(bell)
-        gate.add(ring)
-        self._followers.append(ring)
-        self.lock.release()
         try:
-            if deadline is None:
-                bell.acquire()
-            else:
-                bell.acquire(timeout=max(0.0, deadline - self.now()))
+            gate.add(ring)
+            self._followers.append(ring)
+            try:
+                lock.release()
+                if deadline is None:
+                    bell.acquire()
+                else:
+                    bell.acquire(timeout=max(0.0, deadline - self.now()))
+            finally:
+                try:
+                    for _ in iter(lock.acquire, True):  # as in _lead
+                        pass
+                except BaseException:
+                    lock.acquire()
+                    raise
         finally:
-            self.lock.acquire()
             gate.remove(ring)
             if ring in self._followers:
                 self._followers.remove(ring)
@@ -296,7 +327,7 @@ class BlockingHub(BaseHub):
         if self._leadership.take() is not LEAD:
             return False
         try:
-            while self._leadership.helping and self.needed and not self.closed:
+            while self._leadership.helping and self._helped:
                 timeout = self._timeout(None)
                 self._polling = True
                 if self._posted:
@@ -314,6 +345,11 @@ class BlockingHub(BaseHub):
             self._leadership.leave()
             self._promote()
         return True
+
+    @property
+    def _helped(self) -> bool:
+        """Whether the helper should poll: something may come, and no burst needs its attention."""
+        return self.needed and not self.closed and not self._helper.bursts
 
     # The end.
 

@@ -125,6 +125,9 @@ class Talker(Generic[P_co]):
         if outbox is not None:
             if outbox.on and len(body) <= SMALL and len(outbox.messages) < FULL:
                 outbox.messages.append(body)
+                if not outbox.on:
+                    with self._hub.lock:
+                        outbox.late()
                 return
             self._send_in_burst(outbox, body, timeout)
             return
@@ -355,19 +358,22 @@ class Socket(Talker[P_co]):
             if hub.closed:
                 return 0
             outbox, self._outbox = self._outbox, None
-            if linger > 0 and not self._drained(outbox):
-                try:
+            if outbox is not None:
+                outbox.on = False
+            try:
+                if not self._drained(outbox) and linger > 0:
                     hub.wait(
                         lambda: self._drained(outbox) or None, self._head.sendable, linger, "close"
                     )
-                except Deadline:
-                    pass
-            left = core.unsent() + (len(outbox.messages) if outbox is not None else 0)
-            core.close(orderly=not left)
-            if core.owns_hub:
-                hub.close()
-            else:
-                hub.leave()
+            except Deadline:
+                pass
+            finally:  # interrupted while it waited, it closes all the same
+                left = core.unsent() + (len(outbox.messages) if outbox is not None else 0)
+                core.close(orderly=not left)
+                if core.owns_hub:
+                    hub.close()
+                else:
+                    hub.leave()
         if left:
             logger("socket").warning("closed with %d bytes or messages unwritten", left)
         return left

@@ -107,7 +107,7 @@ class BlockingRunner(Runner):
 
     def _run(self, look: Callable[[], bool | None]) -> None:
         if look() is None:
-            self.hub.wait(look, Gate(), self.hub.now() + PATIENCE)
+            self.hub.wait(look, Gate(), PATIENCE, "the test")
 
 
 class AsyncioRunner(Runner):
@@ -127,7 +127,7 @@ class AsyncioRunner(Runner):
     def _run(self, look: Callable[[], bool | None]) -> None:
         if look() is None:
             hub = self.hub
-            self._loop.run_until_complete(hub.wait(look, hub.gate, hub.now() + PATIENCE))
+            self._loop.run_until_complete(hub.wait(look, hub.gate, PATIENCE, "the test"))
 
 
 class _LookingHub(AsyncioHub):
