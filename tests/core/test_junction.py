@@ -97,14 +97,14 @@ class TestPipe:
         junction = Log()
         pipe, bottom = make(junction)
         log = self.told(pipe)
-        assert not pipe.alive
+        alive = [pipe.alive]
         pipe.opened(RECORD)
-        assert pipe.alive
+        alive.append(pipe.alive)
         pipe.receive([b"a", b"b"])
         error = PeerAborted("cut")
         pipe.broken(error)
         pipe.broken(error)
-        assert not pipe.alive
+        assert [*alive, pipe.alive] == [False, True, False]
         assert junction.calls == ["attached", [b"a", b"b"], "detached"]
         assert log == ["opened", error]
         assert bottom.calls == [], "what is broken is not aborted"

@@ -35,17 +35,13 @@ def test_what_is_due_is_called_in_order(instants: list[int], now: int) -> None:
     steps=st.lists(st.tuples(st.integers(0, 9), st.booleans(), st.integers(0, 300)), max_size=400)
 )
 def test_cancelled_ones_are_not_called_however_many(steps: list[tuple[int, bool, int]]) -> None:
-    timers, heap = Timers(), None
+    timers = Timers()
     pending: list[tuple[int, Timer]] = []
     called: list[int] = []
     heap = timers.heap
     for instant, cancel, which in steps:
-        number = len(called) + len(pending)
-
-        def add(instant: int = instant, number: int = number) -> None:
-            pending.append((instant, timers.add(instant, lambda: called.append(instant))))
-
-        add()
+        timer = timers.add(instant, lambda instant=instant: called.append(instant))  # type: ignore[misc]
+        pending.append((instant, timer))
         if cancel:
             _, timer = pending.pop(which % len(pending))
             timer.cancel()
@@ -105,7 +101,12 @@ def test_dropped_while_running() -> None:
     timers, called = Timers(), list[int]()
     heap = timers.heap
     others = [timers.add(2, lambda: called.append(2)) for _ in range(200)]
-    timers.add(1, lambda: [timer.cancel() for timer in others] and None)
+
+    def first() -> None:
+        for timer in others:
+            timer.cancel()
+
+    timers.add(1, first)
     timers.add(3, lambda: called.append(3))
     timers.run(5, call)
     assert called == [3]

@@ -30,6 +30,7 @@ __all__ = [
     "AsyncioDriver",
     "BlockingDriver",
     "Driver",
+    "Threaded",
     "descriptors",
     "in_thread",
     "no_leak",

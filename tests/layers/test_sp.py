@@ -454,7 +454,9 @@ def test_what_is_sent_arrives_however_it_is_cut(
 
 @octets
 @given(
-    units=bodies, tail=st.lists(st.binary(min_size=1, max_size=30), max_size=6), greeted=st.booleans()
+    units=bodies,
+    tail=st.lists(st.binary(min_size=1, max_size=30), max_size=6),
+    greeted=st.booleans(),
 )
 def test_hostile_bytes_raise_only_declared_errors_and_the_good_ones_come_first(
     octet: bool, units: list[bytes], tail: list[bytes], greeted: bool

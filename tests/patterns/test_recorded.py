@@ -94,7 +94,9 @@ def play(record: dict[str, Any], side: str, step: int, first: int) -> None:
         assert rig.head.take() is None
     elif pattern is Push:
         feed(theirs[0])
-        assert rig.head.offer_many([payload(message, octet) for message in ours[1:]]) == len(ours) - 1
+        assert (
+            rig.head.offer_many([payload(message, octet) for message in ours[1:]]) == len(ours) - 1
+        )
     else:
         feed(b"".join(theirs))
         bodies = [payload(message, octet) for message in theirs[1:]]

@@ -689,7 +689,9 @@ def test_where_the_words_end(unit: bytes, most: int) -> None:
 
 @given(st.lists(st.lists(st.binary(max_size=20), min_size=1, max_size=4), max_size=6))
 @pytest.mark.parametrize("spec", [Req(), Rep(), Req(raw=True), Rep(raw=True)])
-def test_whatever_comes_costs_at_most_that_pipe(spec: Req | Rep, batches: list[list[bytes]]) -> None:
+def test_whatever_comes_costs_at_most_that_pipe(
+    spec: Req | Rep, batches: list[list[bytes]]
+) -> None:
     rig = Rig(spec)
     good, bad = rig.peer(), rig.peer()
     if spec.name == "req" and not spec.raw:

@@ -122,14 +122,16 @@ class Chain:
     def _stack_on(self, specs: Sequence[LayerSpec], above: Sequence[LayerSpec] = ()) -> list[Layer]:
         """Build layers for ``specs`` over what is there. They are not wired yet."""
         fresh: list[Layer] = []
+        records = list(self._records)
         whole = (*above, *specs, *self.specs)
         for index in range(len(specs) - 1, -1, -1):
             spec = specs[index]
-            below = self._records[0]
+            below = records[0]
             layer = spec.build(Build(self._role, below, whole, len(above) + index, self._env))
             layer.name = spec.name
             fresh.insert(0, layer)
-            self._records.insert(0, spec.derive(below))
+            records.insert(0, spec.derive(below))
+        self._records = records
         self.specs = (*specs, *self.specs)
         self.layers[:0] = fresh
         return fresh
@@ -207,14 +209,16 @@ class Chain:
             raise LocalProtocolError(f"cannot detach: {reason}", layer="stack", path=self.path)
         self.top.below.want(0)
         leftover: list[bytes] = []
+        holder = self.layers[0]
         for layer in self.layers[:count]:
             if leftover:
+                holder.receive(leftover)  # it keeps them, for it has no credit
                 raise LocalProtocolError(
                     f"cannot detach: {sum(map(len, leftover))} bytes above {layer.name} would be lost",
                     layer="stack",
                     path=self.path,
                 )
-            leftover = layer.leftover()
+            holder, leftover = layer, layer.leftover()
         del self.layers[:count]
         del self._records[:count]
         self.specs = self.specs[count:]
@@ -245,5 +249,5 @@ class Chain:
         for layer in self.layers[len(fresh) :]:
             if layer.remote_ended:
                 first.ended()
-            if layer.remote_ended or layer.session:
+            if layer.remote_ended or layer.session or layer.holds_end:
                 break

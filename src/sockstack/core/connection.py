@@ -193,6 +193,11 @@ class ConnectionCore(ChainTop):
             self.below.abort()
             self.tell_closed(error)
 
+    def forget(self, error: SockstackError) -> None:
+        """The connection belongs to another process now; ``error`` says so to whoever uses this end."""
+        if self.state is not State.DETACHED:
+            self._over(error)
+
     def drained(self) -> bool | None:
         """True when all that was accepted is with the kernel or cannot get there any more; None: not yet."""
         return True if self.state is State.BROKEN or not self.chain.unsent else None

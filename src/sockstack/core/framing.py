@@ -36,7 +36,7 @@ class Framer(Layer):
         self._parts: list[bytes] = []
         self._missing = 0
         self._fault: SockstackError | None = None
-        self._over = False
+        self.holds_end = False
         self._verdict: SockstackError | None = None
 
     def parse(self, data: bytes, pos: int, units: list[bytes], room: int) -> int:
@@ -60,7 +60,7 @@ class Framer(Layer):
         self._wanted = n
         if self._busy:
             return
-        if n and (self._data or self._over):
+        if n and (self._data or self.holds_end):
             self._pump()
         if (self._wanted > 0) is not self._reading:
             self._steer()
@@ -81,17 +81,17 @@ class Framer(Layer):
             self._steer()
 
     def ended(self) -> None:
-        self._over = True
+        self.holds_end = True
         self._pump()
 
     def broken(self, error: SockstackError) -> None:
         self._verdict = error
-        self._over = True
+        self.holds_end = True
         self._pump()
 
     def abort(self) -> None:
         self.leftover()
-        self._over = False
+        self.holds_end = False
         self._wanted = 0  # this may come from inside ``opened``, with units still to be parsed
         self.below.abort()
 
@@ -147,7 +147,7 @@ class Framer(Layer):
             fault, self._fault = self._fault, None
             self.leftover()  # what follows the fault means nothing, and is not looked at again
             self.fail(fault)
-        elif self._over and (self._wanted > 0 or not self._data):
+        elif self.holds_end and (self._wanted > 0 or not self._data):
             self._finish()
 
     def _begin(self, pos: int) -> None:
@@ -161,7 +161,7 @@ class Framer(Layer):
 
     def _finish(self) -> None:
         """Everything decodable has gone up: pass the ending on."""
-        self._over = False
+        self.holds_end = False
         cut = len(self._head) + sum(map(len, self._parts)) + len(self._data) - self._pos
         if self._verdict is not None:
             self.above.broken(self._verdict)

@@ -77,6 +77,7 @@ class Layer:
         below, above: the neighbours' calls.
         session: it has endings of its own: ``ended`` above it does not mean that the layer below has ended.
         remote_ended: for sessions and transports: it has passed ``ended`` up.
+        holds_end: an ending has come from below and waits here until all units before it have gone up.
         timed: it has deadlines.
         deadline: the instant at which ``tick`` wants to be called, or None.
         rearm: to be called after ``deadline`` has changed; whoever keeps the time sets it.
@@ -89,6 +90,7 @@ class Layer:
     deadline: float | None = None
     rearm: Callable[[], None] = staticmethod(lambda: None)
     remote_ended: bool = False
+    holds_end: bool = False
 
     below: Below
     above: Above

@@ -50,6 +50,11 @@ class Timers:
         heapq.heappush(self.heap, timer)
         return timer
 
+    def clear(self) -> None:
+        """Forget all of them."""
+        self.heap.clear()
+        self._dead = 0
+
     def next(self) -> float | None:
         """The earliest instant, or None."""
         heap = self.heap

@@ -188,6 +188,7 @@ class ListenerCore:
 
     Attributes:
         address: where it listens, with the real port.
+        inherit: a forked child goes on accepting.
     """
 
     def __init__(
@@ -213,6 +214,7 @@ class ListenerCore:
         self._hub = hub
         self._owner = owner
         self._options = options
+        self.inherit = inherit
         self._openings: dict[Opening, None] = {}
         self._bound = transport.listen(hub, self._accepted, self._troubled, inherit)
         self.address = self._bound.address

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.capabilities import Capabilities, Unit
 from ..core.chain import ChainTop
-from ..core.errors import LocalProtocolError, SockstackError, StackError
+from ..core.errors import Closed, LocalProtocolError, SockstackError, StackError
 from ..core.filtering import Filter, FilterChain
 from ..core.head import Head, Stats
 from ..core.junction import Pipe
@@ -200,6 +200,17 @@ class SocketCore:
     def unsent(self) -> int:
         """Bytes accepted that no kernel has taken yet."""
         return sum(pipe.chain.unsent for pipe in self.raw.pipes.values())
+
+    def after_fork(self, kept: bool, why: str) -> None:
+        """In a forked child: the connections are the parent's, and so is everything unless something was ``kept``."""
+        for pipe in list(self.raw.pipes.values()):
+            pipe.on_closed = lambda error: None
+            pipe.broken(Closed(why, layer="socket"))
+        for endpoint in self.endpoints:
+            if not (kept and isinstance(endpoint, ListenerCore) and endpoint.inherit):
+                endpoint.close()
+        if not kept:
+            self.raw.close(why)
 
     def close(self, orderly: bool) -> None:
         """Accept and dial no more, and end all connections; ``orderly`` lets the peers see an end."""

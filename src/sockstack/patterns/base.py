@@ -64,10 +64,12 @@ class Raw(Junction):
         self._batch_pipe: Pipe | None = None
         self.head: Head
         self.closed = False
+        self._why = ""
 
-    def close(self) -> None:
+    def close(self, why: str = "the socket is closed") -> None:
         """The socket is closed: drop what nobody fetched, and wake all who wait; they are told."""
         self.closed = True
+        self._why = why
         self.ring = Ring()
         self._batch.clear()
         self.queue.clear()
@@ -82,7 +84,7 @@ class Raw(Junction):
             Closed: there will never be anything.
         """
         if self.closed:
-            raise Closed("the socket is closed", layer=self.head.name)
+            raise Closed(self._why, layer=self.head.name)
 
     # Pipes.
 

@@ -194,9 +194,9 @@ class RawPull(Raw):
             self.bodies.put(pipe, units)
             self.head.receivable.open()
 
-    def close(self) -> None:
+    def close(self, why: str = "the socket is closed") -> None:
         self.bodies.clear()
-        super().close()
+        super().close(why)
 
     def refill(self) -> bool:
         """Move the next batch into the head's inbox; False if there is none."""

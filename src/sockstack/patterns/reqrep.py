@@ -248,8 +248,8 @@ class Requests(RawReq):
                 asker.receivable.open()
         self._house()
 
-    def close(self) -> None:
-        super().close()
+    def close(self, why: str = "the socket is closed") -> None:
+        super().close(why)
         waiting = list(self.waiting.values())
         self.waiting.clear()  # nothing is sent again while one pipe after the other is closed
         self._homeless.clear()

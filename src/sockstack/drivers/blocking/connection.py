@@ -29,7 +29,7 @@ from ..endpoints import EndpointOptions
 from ..socket_core import split_pattern
 from ..timeouts import DEFAULT, Default, Timeout
 from .exit import close_at_exit
-from .hub import BlockingHub
+from .hub import FORKED, BlockingHub
 from .socket import Socket
 
 __all__ = [
@@ -62,6 +62,7 @@ class Connection:
         self._owns_hub = owns_hub
         self._taken = False
         close_at_exit(self)
+        hub.residents.add(self)
 
     @property
     def path(self) -> str:
@@ -123,6 +124,10 @@ class Connection:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def after_fork(self, kept: bool) -> None:
+        """In a forked child the connection is gone; the parent goes on with it."""
+        self._core.forget(Closed(FORKED, layer="connection"))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.path}, {self.state.value}>"

@@ -7,7 +7,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from ...core.errors import Closed, Deadline
 from ...core.junction import Gate
@@ -27,6 +27,8 @@ EVENTS = 32
 FREE = State.FREE
 LEAD = Action.LEAD
 EVICT = Action.EVICT
+
+FORKED = "this object belongs to the parent process; after a fork make a new one"
 
 live_hubs: weakref.WeakSet[BlockingHub] = weakref.WeakSet()
 
@@ -71,6 +73,13 @@ class BlockingWatch:
             self._hub.change(self, before)
 
 
+class Resident(Protocol):
+    """An object of the caller's that lives on a hub."""
+
+    def after_fork(self, kept: bool) -> None:
+        """In a forked child: the connections are gone. ``kept``: what was made to be inherited goes on."""
+
+
 class BlockingHub(BaseHub):
     """One selector, one lock, one leader.
 
@@ -80,6 +89,7 @@ class BlockingHub(BaseHub):
         lock: the hub's lock.
         closed, why: nothing can be done here any more, and what to say to those who try.
         turns: how often descriptors were looked at.
+        residents: the caller's objects that live here.
         unattended: something must be attended to even while no caller waits, and there is no helper for it yet.
     """
 
@@ -101,6 +111,7 @@ class BlockingHub(BaseHub):
         self._followers: list[Callable[[], None]] = []
         self._helper = Helper(self)
         self.unattended = False
+        self.residents: weakref.WeakSet[Resident] = weakref.WeakSet()
         self._disposed = False
         live_hubs.add(self)
 
@@ -384,7 +395,7 @@ class BlockingHub(BaseHub):
         if self._disposed:
             return
         self._poller.close()
-        self._waker.close()
+        self._waker.forked()
         watches, self._watches = self._watches, {}
         kept = [watch for watch in watches.values() if watch.forked is None]
         for watch in watches.values():
@@ -396,9 +407,12 @@ class BlockingHub(BaseHub):
         self._flushes.clear()
         self.turning = self._polling = False
         self._helper = Helper(self)
+        self.timers.clear()
+        for resident in list(self.residents):
+            resident.after_fork(bool(kept))
         if not kept:
             self.closed = self._disposed = True
-            self.why = "this object belongs to the parent process; after a fork make a new one"
+            self.why = FORKED
             return
         self._poller = make_poller()
         self._poll = self._poller.poll

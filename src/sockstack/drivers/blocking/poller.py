@@ -7,6 +7,7 @@ import os
 import select
 import selectors
 import socket
+import threading
 
 __all__ = ["IN", "OUT", "Poller", "Waker", "make_poller"]
 
@@ -91,14 +92,19 @@ def make_poller() -> Poller:
 
 
 class Waker:
-    """A descriptor that becomes readable when somebody wakes it: an eventfd, or a socket pair."""
+    """A descriptor that becomes readable when somebody wakes it: an eventfd, or a socket pair.
+
+    Waking after it was closed does nothing: the number may belong to another file by then.
+    """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open = True
+        self._near: socket.socket | None = None
+        self._far: socket.socket | None = None
         if hasattr(os, "eventfd"):
-            self._event: int | None = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-            self.fileno = self._event
+            self.fileno = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         else:
-            self._event = None
             self._near, self._far = socket.socketpair()
             self._near.setblocking(False)
             self._far.setblocking(False)
@@ -106,25 +112,33 @@ class Waker:
 
     def wake(self) -> None:
         """Make it readable; any thread may call it."""
-        with contextlib.suppress(BlockingIOError):
-            if self._event is not None:
-                os.eventfd_write(self._event, 1)
-            else:
+        with self._lock, contextlib.suppress(BlockingIOError):
+            if not self._open:
+                return
+            if self._far is not None:
                 self._far.send(b"\0")
+            else:
+                os.eventfd_write(self.fileno, 1)
 
     def clear(self) -> None:
         """Make it silent again."""
         with contextlib.suppress(BlockingIOError):
-            if self._event is not None:
-                os.eventfd_read(self._event)
-            else:
+            if self._near is not None:
                 while self._near.recv(4096):
                     pass
+            else:
+                os.eventfd_read(self.fileno)
 
     def close(self) -> None:
         """Let go of the descriptors."""
-        if self._event is not None:
-            os.close(self._event)
-        else:
+        with self._lock:
+            self.forked()
+
+    def forked(self) -> None:
+        """The same in a forked child, where a thread that no longer exists may hold the lock."""
+        self._open = False
+        if self._near is not None and self._far is not None:
             self._near.close()
             self._far.close()
+        else:
+            os.close(self.fileno)

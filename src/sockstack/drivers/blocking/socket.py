@@ -18,7 +18,7 @@ from ..socket_core import PipeInfo, SocketCore
 from ..timeouts import DEFAULT, Default, Timeout
 from .burst import FULL, SMALL, Outbox
 from .exit import close_at_exit
-from .hub import BlockingHub
+from .hub import FORKED, BlockingHub
 
 __all__ = ["Context", "Socket"]
 
@@ -389,6 +389,13 @@ class Socket(Talker[P_co]):
     ) -> None:
         self.close()
 
+    def after_fork(self, kept: bool) -> None:
+        """In a forked child: only what was made to be inherited goes on."""
+        self._core.after_fork(kept, FORKED)
+        if self._outbox is not None:
+            self._outbox.messages.clear()
+            self._outbox.on = False
+
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"{len(self._core.endpoints)} endpoints"
         return f"<Socket {self._core.pattern.name}, {state}>"
@@ -405,6 +412,7 @@ class Socket(Talker[P_co]):
 
     def _settle_on_hub(self) -> None:
         self._use(self._core.hub, self._core.head)
+        self._hub.residents.add(self)
         if self._head.bursts:
             self._outbox = Outbox(self._hub, self._head)
 

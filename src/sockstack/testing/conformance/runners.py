@@ -125,9 +125,11 @@ class AsyncioRunner(Runner):
         self._loop.close()
 
     def _run(self, look: Callable[[], bool | None]) -> None:
-        if look() is None:
-            hub = self.hub
-            self._loop.run_until_complete(hub.wait(look, hub.gate, PATIENCE, "the test"))
+        async def run() -> None:
+            if look() is None:
+                await self.hub.wait(look, self.hub.gate, PATIENCE, "the test")
+
+        self._loop.run_until_complete(run())
 
 
 class _LookingHub(AsyncioHub):

@@ -1,0 +1,1 @@
+"""Hostile input at the socket level (being written)."""
