@@ -167,6 +167,21 @@ def test_nobody_is_there() -> None:
     )
 
 
+@pytest.mark.parametrize("verbose", [False, True])
+def test_who_does_not_fit_is_named_once(verbose: bool) -> None:
+    with cat("--pull", "-L", "0", "-v") as server:
+        address = server.listening()
+        with cat("--req", f"tcp://{address}", "-D", "x", *["-v"] * verbose) as run:
+            code, _, said = run.end()
+    assert code == 1
+    *logged, last = said.splitlines()
+    assert last.startswith(
+        "sockstack cat: the peer is pull (0x0051), and only rep (0x0031) fits here"
+    )
+    assert all(line.startswith("sockstack cat: dialling tcp(") for line in logged)
+    assert bool(logged) is verbose
+
+
 def test_quiet_says_nothing_and_still_fails() -> None:
     with cat("--req", "-l", free_port(), "-D", "x", "--quiet") as run:
         assert run.end() == (1, b"", "")

@@ -27,6 +27,7 @@ from sockstack.drivers.blocking.socket import Context
 
 __all__ = [
     "DRIVERS",
+    "LOOKS",
     "AsyncioDriver",
     "BlockingDriver",
     "Driver",
@@ -34,6 +35,7 @@ __all__ = [
     "descriptors",
     "in_thread",
     "no_leak",
+    "ours",
     "until",
 ]
 

@@ -7,7 +7,8 @@ import inspect
 import itertools
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import uvloop
 
 from sockstack import Inproc, Sp, Tcp, Unix
 
-from .both import DRIVERS, Driver, no_leak, until
+from .both import DRIVERS, LOOKS, Driver, no_leak, until
 
 PATIENCE = 20.0
 """Seconds after which a call that must succeed gives up, so that a failure is told where it happens."""
@@ -47,6 +48,15 @@ def driver(warm: None, request: pytest.FixtureRequest) -> Iterator[Driver]:
     """One of the drivers; nothing of it may be open afterwards."""
     with no_leak():
         yield DRIVERS[request.param]()
+
+
+def spin(met: Callable[[], object]) -> None:
+    """Look again and again until ``met`` gives something true, leaving the processor to others."""
+    for _ in range(LOOKS):
+        if met():
+            return
+        time.sleep(0)
+    raise AssertionError(f"{inspect.getsource(met).strip()} never came true")
 
 
 @dataclass(frozen=True)

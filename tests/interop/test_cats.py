@@ -82,7 +82,7 @@ async def test_their_rep(driver: Driver, start: Start, tool: str, place: str, ho
 
 async def test_their_push(driver: Driver, start: Start, tool: str, place: str, how: str) -> None:
     pull, options = meet(driver, "pull", how, place)
-    start(tool, "--push", *options, "--data", "work", "--interval", "1")
+    start(tool, "--push", *options[:2], "--data", "work", "--interval", "1")
     assert await pull.recv() == b"work"
 
 

@@ -148,6 +148,27 @@ def test_messages_split_at_every_byte_after_the_hello(octet: bool, repeat: int) 
 
 
 @octets
+def test_a_body_that_looks_like_the_last_message_is_a_body(octet: bool) -> None:
+    layer, top, _ = started(octet)
+    head = framed(octet, b"x" * 30)[:-30]
+    body = b"head" + head + b"x" * (26 - len(head))
+    data = framed(octet, body, b"next")
+    layer.receive([REP + data[: len(head) + 4]])
+    layer.receive([data[len(head) + 4 :]])  # as long as the message itself, and begins like it
+    assert top.units == [body, b"next"]
+
+
+def test_a_length_that_goes_on_like_the_last_one_is_another_length() -> None:
+    layer, top, _ = started(max_size=1 << 40)
+    same = framed(False, b"12345678")
+    layer.receive([REP + same])
+    layer.receive([bytes(4)])
+    layer.receive([same])  # the rest of an empty message, and the beginning of one of 32 GiB
+    assert top.units == [b"12345678", b""]
+    assert layer.leftover() == [same[4:]]
+
+
+@octets
 def test_messages_of_one_size_that_come_one_by_one_keep_to_the_credit(octet: bool) -> None:
     layer, top, bottom = started(octet, credit=2)
     layer.receive([REP])

@@ -1,4 +1,4 @@
-"""REQ and REP, row by row: ids, late answers, resending, words of devices, back-pressure, contexts, end filters."""
+"""REQ: ids, late answers, resending, contexts; and what REQ and REP share: end filters, hostile input."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from sockstack.core.errors import (
     LocalProtocolError,
     PeerAborted,
     RemoteProtocolError,
-    StackError,
 )
 from sockstack.core.head import Message
 from sockstack.layers.checksum import ChecksumLayer
@@ -34,7 +33,7 @@ def asked(rig: Rig, body: bytes = b"question") -> bytes:
     return unit[:4]
 
 
-# REQ: ids.
+# Ids.
 
 
 @pytest.mark.parametrize(
@@ -67,7 +66,7 @@ def test_an_id_that_another_context_still_waits_for_is_not_given_twice() -> None
     assert rig.head.take() == b"no"
 
 
-# REQ: answers.
+# Answers.
 
 
 def test_an_answer_is_delivered_once() -> None:
@@ -190,7 +189,7 @@ def test_of_a_raw_req_too(bad: bytes) -> None:
     assert rig.stats.dropped == 1
 
 
-# REQ: sending again.
+# Sending again.
 
 
 def test_the_timer_is_exact() -> None:
@@ -385,7 +384,7 @@ def test_closing_asks_nobody_again_and_says_closed() -> None:
     assert rig.stats.resent == 0
 
 
-# REQ: contexts.
+# Contexts.
 
 
 def test_contexts_are_independent() -> None:
@@ -439,183 +438,6 @@ def test_closing_the_socket_wakes_its_contexts() -> None:
             context.take()
         with pytest.raises(Closed):
             context.offer(b"q")
-
-
-# REP.
-
-
-@pytest.mark.parametrize("ttl", [0, -1, 256])
-def test_ttl_is_1_to_255(ttl: int) -> None:
-    with pytest.raises(StackError, match=f"not {ttl}") as caught:
-        Rep(ttl=ttl)
-    assert (caught.value.layer, caught.value.field) == ("rep", "ttl")
-
-
-def test_an_answer_repeats_all_words() -> None:
-    rig = Rig(Rep())
-    peer = rig.peer()
-    words = b"\0\0\0\2\x7f\xff\xff\xff" + ID
-    peer.deliver(words + b"question", ID2)
-    assert rig.head.take_message() == Message(b"question", b"", peer.id)
-    assert rig.head.offer(b"answer")
-    assert rig.head.take() == b""
-    assert rig.head.offer_message(Message(b"", b"ignored"))
-    assert peer.sent == [words + b"answer", ID2]
-    assert rig.stats.snapshot() | {"sent": 2, "received": 2} == rig.stats.snapshot()
-
-
-@pytest.mark.parametrize("raw", [False, True])
-@pytest.mark.parametrize("ttl", [1, 2, 8, 255])
-def test_more_words_than_ttl_are_dropped_and_the_pipe_stays(ttl: int, raw: bool) -> None:
-    rig = Rig(Rep(ttl=ttl, raw=raw))
-    peer = rig.peer()
-    word = b"\0\0\0\1"
-    peer.deliver(word * ttl + ID + b"too far", word * (ttl - 1) + ID + b"just near enough")
-    assert rig.head.take() == b"just near enough"
-    assert rig.head.take() is None
-    assert rig.stats.dropped == 1
-    assert peer.closed == []
-    peer.deliver(word * ttl)  # the words are over the limit before their end is looked for
-    assert rig.stats.dropped == 2
-    assert peer.closed == []
-
-
-@pytest.mark.parametrize("raw", [False, True])
-@pytest.mark.parametrize("bad", [b"", b"\x80", b"\x80\0\0", b"\0\0\0\1", b"\0\0\0\1\x80\0\0"])
-def test_a_request_without_an_id_closes_the_pipe_after_the_good_ones(bad: bytes, raw: bool) -> None:
-    rig = Rig(Rep(raw=raw))
-    peer, other = rig.peer(), rig.peer()
-    peer.deliver(ID + b"good", bad, ID2 + b"after")
-    (error,) = peer.closed
-    assert isinstance(error, RemoteProtocolError)
-    assert error.layer == "rep"
-    assert peer.wire.calls == ["abort"]
-    assert list(rig.raw.pipes) == [other.id]
-    assert rig.head.take() == b"good"
-    assert rig.head.take() is None
-
-
-def test_receiving_again_discards_the_request() -> None:
-    rig = Rig(Rep())
-    peer = rig.peer()
-    peer.deliver(ID + b"a", ID2 + b"b")
-    assert rig.head.take() == b"a"
-    assert rig.head.take() == b"b"
-    assert rig.head.offer(b"answer to b")
-    assert peer.sent == [ID2 + b"answer to b"]
-
-
-def test_sending_without_a_request_is_refused() -> None:
-    rig = Rig(Rep())
-    peer = rig.peer()
-    with pytest.raises(LocalProtocolError, match="no request to answer"):
-        rig.head.offer(b"a")
-    peer.deliver(ID + b"q")
-    assert rig.head.take() == b"q"
-    assert rig.head.offer(b"a")
-    with pytest.raises(LocalProtocolError):
-        rig.head.offer(b"twice")
-    assert peer.sent == [ID + b"a"]
-
-
-def test_a_client_that_has_gone_costs_nothing() -> None:
-    rig = Rig(Rep())
-    peer, other = rig.peer(), rig.peer()
-    peer.deliver(ID + b"q")
-    assert rig.head.take() == b"q"
-    peer.lose()
-    assert rig.head.offer(b"a")
-    assert (rig.stats.sent, rig.stats.dropped) == (0, 1)
-    assert other.sent == []
-    with pytest.raises(LocalProtocolError):
-        rig.head.offer(b"a")
-
-
-def test_a_client_found_gone_while_sending() -> None:
-    rig = Rig(Rep())
-    peer = rig.peer()
-    peer.deliver(ID + b"q")
-    assert rig.head.take() == b"q"
-    peer.wire.budget = 3
-    assert rig.head.offer(b"a")
-    assert rig.stats.lost == HEAD + 5 - 3
-
-
-def test_a_busy_client_is_waited_for() -> None:
-    rig = Rig(Rep())
-    peer, other = rig.peer(), rig.peer()
-    peer.deliver(ID + b"q")
-    assert rig.head.take() == b"q"
-    peer.busy()
-    assert not rig.head.offer(b"a")
-    woken = watch(rig.head.sendable)
-    peer.busy(False)
-    assert woken == ["woken"]
-    assert rig.head.offer(b"a")
-    assert (peer.sent, other.sent) == ([ID + b"a"], [])
-
-
-def test_who_waits_for_a_busy_client_is_woken_when_it_goes() -> None:
-    rig = Rig(Rep())
-    peer = rig.peer()
-    peer.deliver(ID + b"q")
-    assert rig.head.take() == b"q"
-    peer.busy()
-    assert not rig.head.offer(b"a")
-    woken = watch(rig.head.sendable)
-    peer.lose()
-    assert woken == ["woken"]
-    assert rig.head.offer(b"a")
-    assert rig.stats.dropped == 1
-
-
-def test_rep_gives_one_request_at_a_time() -> None:
-    rig = Rig(Rep())
-    rig.peer().deliver(ID + b"a", ID2 + b"b")
-    assert rig.head.take_many(10) == [b"a"]
-    assert rig.head.take_many(10) == [b"b"]
-
-
-def test_rep_contexts_serve_one_request_each() -> None:
-    rig = Rig(Rep())
-    one, two = rig.peer(), rig.peer()
-    first, second = rig.head.context(), rig.head.context()
-    one.deliver(ID + b"a")
-    two.deliver(ID + b"b")
-    assert first.take() == b"a"
-    assert second.take() == b"b"
-    with pytest.raises(LocalProtocolError):
-        rig.head.offer(b"none here")
-    assert second.offer(b"B")
-    assert first.offer(b"A")
-    assert (one.sent, two.sent) == ([ID + b"A"], [ID + b"B"])
-
-
-def test_a_closed_rep_context_leaves_the_others_alone() -> None:
-    rig = Rig(Rep())
-    peer = rig.peer()
-    context = rig.head.context()
-    peer.deliver(ID + b"a", ID2 + b"b")
-    assert context.take() == b"a"
-    waiting = watch(context.receivable)
-    context.close()
-    assert waiting == ["woken"]
-    for call in (context.take, context.take_message, lambda: context.offer(b"A")):
-        with pytest.raises(Closed, match="the context is closed"):
-            call()
-    assert rig.head.take() == b"b"
-    assert rig.head.offer(b"B")
-    assert peer.sent == [ID2 + b"B"]
-
-
-def test_an_answer_after_closing_is_refused() -> None:
-    rig = Rig(Rep())
-    rig.peer().deliver(ID + b"q")
-    assert rig.head.take() == b"q"
-    rig.close()
-    for _ in range(2):
-        with pytest.raises(Closed):
-            rig.head.offer(b"a")
 
 
 # End filters.

@@ -47,7 +47,9 @@ def _cat(args: argparse.Namespace, talk: Talk) -> int:
     for place in places:
         whole: Stack[Any, Any] = Stack((*top, *place.below))
         if not whole.complete:
-            raise UsageError(f"{place.peer} has no transport: end it with one, as in | tcp(host:port)")
+            raise UsageError(
+                f"{place.peer} has no transport: end it with one, as in | tcp(host:port)"
+            )
         for finding in lint(whole.layers, whole.records):
             talk.warn(finding)
     if top:

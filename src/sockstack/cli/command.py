@@ -7,11 +7,13 @@ Data goes to standard output, talk to standard error. Exit codes: 0 fine, 1 fail
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import importlib
+import logging
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from ..core.errors import SockstackError, StackError, StackWarning
@@ -66,16 +68,19 @@ class Talk:
         command: its name, put in front.
         quiet: say nothing.
         verbose: say what happens, too.
+
+    Attributes:
+        verbose: as given.
     """
 
     def __init__(self, command: str, quiet: bool = False, verbose: bool = False) -> None:
         self._command = command
         self._quiet = quiet
-        self._verbose = verbose
+        self.verbose = verbose
 
     def note(self, text: str) -> None:
         """Something that happens."""
-        if self._verbose:
+        if self.verbose:
             self.say(text)
 
     def warn(self, text: str) -> None:
@@ -91,7 +96,7 @@ class Talk:
 def run(talk: Talk, work: Callable[[], int]) -> int:
     """Do the work of a command; what goes wrong is said, and becomes the exit code."""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _logged(talk):
             warnings.simplefilter("ignore", StackWarning)  # the commands say them in their own way
             return work()
     except UsageError as error:
@@ -109,6 +114,26 @@ def run(talk: Talk, work: Callable[[], int]) -> int:
         where = f"{error.filename}: " if error.filename else ""
         talk.say(f"{where}{error.strerror or error}")
         return FAILED
+
+
+@contextlib.contextmanager
+def _logged(talk: Talk) -> Iterator[None]:
+    """What the library logs is said where everything that happens is said, and nowhere else."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            talk.note(record.getMessage())
+
+    log, handler = logging.getLogger("sockstack"), Handler()
+    level = log.level
+    log.addHandler(handler)
+    if talk.verbose:
+        log.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
 
 
 def _one_line(error: SockstackError) -> str:

@@ -264,10 +264,9 @@ class ConnectionCore(ChainTop):
         if self.state is State.BROKEN:
             raise self._refusal("attach")
         Stack((*specs, *self.chain.specs))  # checks
-        leftover = list(self._inbox)
-        self._inbox.clear()
         ended = self.state in (State.LOCAL_ENDED, State.ENDED)
-        self._hand_on(specs, fresh, leftover, ended)
+        self._hand_on(specs, fresh, list(self._inbox), ended)
+        self._inbox.clear()
 
     def _hand_on(
         self,
@@ -276,10 +275,12 @@ class ConnectionCore(ChainTop):
         leftover: list[bytes],
         ended: bool,
     ) -> None:
-        self.state = State.DETACHED
         fresh.chain = self.chain
         fresh._writable = self._writable
-        self.chain.put_on(specs, fresh, leftover)
+        self.chain.put_on(specs, fresh, leftover)  # raises before it changes anything
+        self.state = State.DETACHED
+        self.receivable.open()
+        self.sendable.open()
         if ended and fresh.state.may_send:
             fresh.state = after(fresh.state, Event.END)
 

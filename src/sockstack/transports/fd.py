@@ -86,12 +86,22 @@ class Fd(TransportSpec, Spec[Os, Stream]):
         if isinstance(source, socket.socket):
             if source.fileno() < 0:
                 raise OSError(errno.EBADF, "the socket is closed, or was taken over already")
-            return SocketLink(hub, socket.socket(fileno=source.detach()))
-        if isinstance(source, tuple):
-            return PairLink(hub, *source)
-        if stat.S_ISSOCK(os.fstat(source).st_mode):
-            return SocketLink(hub, socket.socket(fileno=source), kept=True)
-        return PairLink(hub, source, source)
+            return SocketLink(hub, _stream(socket.socket(fileno=source.detach())))
+        pair = source if isinstance(source, tuple) else (source, source)
+        modes = [os.fstat(fd).st_mode for fd in pair]
+        if any(stat.S_ISREG(mode) or stat.S_ISDIR(mode) for mode in modes):
+            raise OSError(errno.EPERM, "a file is always ready, so nobody can wait for it")
+        if not isinstance(source, tuple) and stat.S_ISSOCK(modes[0]):
+            return SocketLink(hub, _stream(socket.socket(fileno=source)), kept=True)
+        return PairLink(hub, *pair)
+
+
+def _stream(sock: socket.socket) -> socket.socket:
+    """The same socket, if it carries a stream; else it is the caller's no more, and closed."""
+    if sock.type != socket.SOCK_STREAM:
+        sock.close()
+        raise OSError(errno.EPROTOTYPE, "the socket carries datagrams, and no stream")
+    return sock
 
 
 class _Take:

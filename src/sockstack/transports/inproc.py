@@ -182,9 +182,14 @@ class InprocLink(Link):
         peer.hub.post(lambda: peer._greeted(greeting))
         self._open = True
         self._meet()
+        if self._inbox:  # the peer had ended, or gone, before we were there
+            self._schedule()
 
     def send(self, units: Sequence[Chunks]) -> None:
         if self._gone or self._ending:
+            return
+        if self.peer._gone and self.remote_ended:  # it took its leave, and did not stay to listen
+            self._break()
             return
         inbox = self.peer._inbox
         for unit in units:
@@ -241,11 +246,11 @@ class InprocLink(Link):
             self.above.opened(self.record)
 
     def _deliver(self, hub: Hub) -> None:
-        if (
-            hub is not self.hub
-        ):  # moved meanwhile, perhaps to another thread; it is posted there too
+        if hub is not self.hub:  # moved, perhaps to another thread; it is posted there too
             return
         self._scheduled = False
+        if not self._open:
+            return
         peer, inbox = self.peer, self._inbox
         if self._blocked and not self._gone and len(peer._inbox) <= HIGH // 2:
             self._blocked = False
@@ -271,7 +276,10 @@ class InprocLink(Link):
             self.remote_ended = True
             self.above.ended()
         elif not self.remote_ended:
-            self._gone = True
-            self.above.broken(
-                PeerAborted("the other end was closed", layer=self.name, path=self.path)
-            )
+            self._break()
+
+    def _break(self) -> None:
+        self._gone = True
+        self.above.broken(
+            PeerAborted("the other end was closed", layer=self.name, path=self.path)
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import weakref
 from collections.abc import Callable
@@ -115,10 +116,10 @@ class AsyncioHub(BaseHub):
         if self._woken:
             return
         self._woken = True
-        if threading.get_ident() == self._thread:
-            self.loop.call_soon(self.turn, self._awake)
-        else:
-            self.loop.call_soon_threadsafe(self.turn, self._awake)
+        here = threading.get_ident() == self._thread
+        schedule = self.loop.call_soon if here else self.loop.call_soon_threadsafe
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+            schedule(self.turn, self._awake)
 
     def _awake(self) -> None:
         self._woken = False

@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from ...core.chain import Chain
@@ -62,11 +63,11 @@ class Runner:
         self.check()
 
     def settle(self) -> None:
-        """Run until all that was posted so far has been done, and what is ready now has been handled."""
+        """Run until what was posted so far has been done, and what is ready now, descriptors too, has been handled."""
         for _ in range(3):
             done: list[bool] = []
-            self.hub.post(lambda done=done: done.append(True))
-            self.until(lambda done=done: done, "a posted call")
+            self.hub.call_at(self.hub.now(), partial(done.append, True))
+            self.until(partial(len, done), "a timer that is due")
 
     def check(self) -> None:
         """Raise the first breach of the contract."""

@@ -418,13 +418,27 @@ class TransportKit:
         near, far = self.ends()
         far.abort()
         for _ in range(100):
-            near.send(b"anybody?")
-            self.runner.settle()
             if near.error is not None:
                 break
-        assert near.error is not None or near.has_ended
+            near.send(b"anybody?")
+            self.runner.settle()
+        assert near.error is not None, "what is sent goes nowhere, and nobody is told"
         near.send(b"anybody?")
         self.runner.settle()
+
+    def test_sending_to_one_who_has_closed(self) -> None:
+        """Nor is anything lost silently where the peer had ended its output before it went."""
+        near, far = self.ends()
+        far.end()
+        self.until(lambda: near.has_ended, "the end")
+        far.abort()
+        self.runner.settle()
+        for _ in range(100):
+            if near.error is not None:
+                break
+            near.send(b"anybody?")
+            self.runner.settle()
+        assert near.error is not None, "what is sent goes nowhere, and nobody is told"
 
     # Hubs.
 
