@@ -33,7 +33,7 @@ def test_programs_print_what_is_said(block: Block) -> None:
     assert block.text.count("print(") == len(wanted), "each print needs a remark: what it prints"
     code = block.text.replace("127.0.0.1:5555", f"127.0.0.1:{free_port()}")
     run = subprocess.run(
-        [sys.executable, "-W", "error", "-bb", "-c", code],
+        [sys.executable, "-W", "error", "-c", code],
         capture_output=True,
         text=True,
         timeout=50,

@@ -210,9 +210,9 @@ class Rig:
 
     def close(self) -> None:
         """What closing the socket does."""
+        self.raw.close()
         for pipe in list(self.raw.pipes.values()):
             pipe.close(None)
-        self.raw.close()
 
 
 class Joined:

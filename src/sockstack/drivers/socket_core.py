@@ -203,24 +203,24 @@ class SocketCore:
 
     def after_fork(self, kept: bool, why: str) -> None:
         """In a forked child: the connections are the parent's, and so is everything unless something was ``kept``."""
+        if not kept:
+            self.raw.close(why)
         for pipe in list(self.raw.pipes.values()):
             pipe.on_closed = lambda error: None
             pipe.broken(Closed(why, layer="socket"))
         for endpoint in self.endpoints:
             if not (kept and isinstance(endpoint, ListenerCore) and endpoint.inherit):
                 endpoint.close()
-        if not kept:
-            self.raw.close(why)
 
     def close(self, orderly: bool) -> None:
         """Accept and dial no more, and end all connections; ``orderly`` lets the peers see an end."""
         for endpoint in self.endpoints:
             endpoint.close()
+        self.raw.close()  # first, or what one pipe had asked would be asked of the next
         for pipe in list(self.raw.pipes.values()):
             if orderly:
                 pipe.below.end()
             pipe.close(None)
-        self.raw.close()
 
 
 def hub_of(specs: Sequence[LayerSpec]) -> Any:

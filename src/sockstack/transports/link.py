@@ -21,6 +21,9 @@ __all__ = ["READ_SIZE", "StreamLink"]
 READ_SIZE = 65536
 """Bytes of one read. Larger buffers make the allocator map and unmap memory at each read."""
 
+DISCARDS = 64
+"""Reads of what nobody will fetch, at most, before a connection is closed."""
+
 GATHER = 256
 """Chunks of one gathering write; the system's limit is 1,024 or more."""
 
@@ -124,6 +127,8 @@ class StreamLink(Link, Generic[S]):
             self._last_words(sock)
         self._unwatch()
         self.hub.need(self, False)
+        if self._ending and not self._pending:
+            self._discard(sock)
         sock.close()
 
     @property
@@ -284,6 +289,17 @@ class StreamLink(Link, Generic[S]):
         """What a layer said in this turn before it cut the connection, an alert perhaps: one try, no waiting."""
         with contextlib.suppress(OSError):
             self._taken(sock.sendmsg(list(islice(self._pending, GATHER))))
+
+    @staticmethod
+    def _discard(sock: S) -> None:
+        """After an orderly end, take what has come and nobody will fetch.
+
+        Closed over unread bytes, TCP resets the connection, and throws away what the kernel has still to send.
+        """
+        with contextlib.suppress(OSError):
+            for _ in range(DISCARDS):
+                if not sock.recv(READ_SIZE):
+                    return
 
     def _block(self) -> None:
         if self._sock is None:  # found dead meanwhile

@@ -8,7 +8,6 @@ import select
 import selectors
 import socket
 import threading
-import threading
 
 __all__ = ["IN", "OUT", "Poller", "Waker", "make_poller"]
 
@@ -112,15 +111,14 @@ class Waker:
             self.fileno = self._near.fileno()
 
     def wake(self) -> None:
-        """Make it readable; any thread may call it, also after the end."""
-        with self._lock:
-            if self._closed:
+        """Make it readable; any thread may call it."""
+        with self._lock, contextlib.suppress(BlockingIOError):
+            if not self._open:
                 return
-            with contextlib.suppress(BlockingIOError):
-                if self._event is not None:
-                    os.eventfd_write(self._event, 1)
-                else:
-                    self._far.send(b"\0")
+            if self._far is not None:
+                self._far.send(b"\0")
+            else:
+                os.eventfd_write(self.fileno, 1)
 
     def clear(self) -> None:
         """Make it silent again."""
@@ -132,11 +130,15 @@ class Waker:
                 os.eventfd_read(self.fileno)
 
     def close(self) -> None:
-        """Let go of the descriptors, whose numbers may be somebody else's from then on."""
+        """Let go of the descriptors."""
         with self._lock:
-            self._closed = True
-            if self._event is not None:
-                os.close(self._event)
-            else:
-                self._near.close()
-                self._far.close()
+            self.forked()
+
+    def forked(self) -> None:
+        """The same in a forked child, where a thread that no longer exists may hold the lock."""
+        self._open = False
+        if self._near is not None and self._far is not None:
+            self._near.close()
+            self._far.close()
+        else:
+            os.close(self.fileno)
