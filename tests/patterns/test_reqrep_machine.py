@@ -171,7 +171,7 @@ class ReqRep(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """All connections go, a new one comes: everything that is outstanding is answered after all."""
-        for line in self.live:
+        for line in self.lines:  # one end may have gone already, and the other be stalled
             line.lose()
         line = Joined(self.req, self.reps[0])
         head = self.reps[0].head

@@ -195,8 +195,8 @@ class BlockingHub(BaseHub):
                 if leads:
                     gate.leader = None
                     leadership.leave()
-                    if self.closed:
-                        self.dispose()
+                    if self.closed:  # meanwhile, by another thread
+                        self.dispose()  # type: ignore[unreachable]
                 if self._followers or self.unattended:
                     self._promote()
             if result is not None:

@@ -125,8 +125,8 @@ class Talker(Generic[P_co]):
         if outbox is not None:
             if outbox.on and len(body) <= SMALL and len(outbox.messages) < FULL:
                 outbox.messages.append(body)
-                if not outbox.on:
-                    with self._hub.lock:
+                if not outbox.on:  # by now: another thread ended the burst
+                    with self._hub.lock:  # type: ignore[unreachable]
                         outbox.late()
                 return
             self._send_in_burst(outbox, body, timeout)
