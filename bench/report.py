@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .page import fill
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from .cases import Case
     from .results import Comparison, Results, Spread
 
-__all__ = ["BEGIN", "END", "markdown_table", "text_table", "update_page"]
+__all__ = ["MARK", "markdown_table", "text_table", "update_page"]
 
-BEGIN = "<!-- benchmark: begin -->"
-END = "<!-- benchmark: end -->"
+MARK = "benchmark"
+"""What the place for the table is called on a page."""
 
 HEAD = ("what", "beside", "sockstack", "peer", "result", "least to most", "to reach", "beyond", "")
 
@@ -47,16 +49,7 @@ def update_page(page: Path, results: Results) -> None:
     Raises:
         ValueError: the page has no such marks.
     """
-    text = page.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(
-            f"{page} has no place for the table: put {BEGIN} and {END} on lines of their own"
-        )
-    page.write_text(
-        f"{before}{BEGIN}\n\n{markdown_table(results)}\n\n{END}{after}", encoding="utf-8"
-    )
+    fill(page, MARK, markdown_table(results))
 
 
 def _row(entry: Comparison) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import pytest
 
 from bench.cases import CASES, Measure
 from bench.chart import chart
-from bench.report import BEGIN, END, figure, text_table, update_page
+from bench.report import MARK, figure, text_table, update_page
 from bench.results import Results
 
 ABOUT = {
@@ -107,6 +107,9 @@ def test_saved_figures_are_the_same_when_loaded(tmp_path: Path) -> None:
     assert Results.load(tmp_path / "deep" / "a.json") == before
 
 
+BEGIN, END = f"<!-- {MARK}: begin -->", f"<!-- {MARK}: end -->"
+
+
 def test_a_page_keeps_all_but_the_table(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
@@ -122,7 +125,7 @@ def test_a_page_keeps_all_but_the_table(tmp_path: Path) -> None:
 def test_a_page_without_marks_is_left_alone(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"{END}{BEGIN}")
-    with pytest.raises(ValueError, match="no place for the table"):
+    with pytest.raises(ValueError, match="no place for it"):
         update_page(page, results())
     assert page.read_text() == f"{END}{BEGIN}"
 

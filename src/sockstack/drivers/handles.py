@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import TypeAlias
 
 from ..core.errors import SockstackError
 from .endpoints import DialerCore, ListenerCore
 
 __all__ = ["Dialer", "Listener"]
 
+Lock: TypeAlias = Callable[[], AbstractContextManager[object]]
+"""Gives the lock of the hub: a forked child has another."""
+
 
 class Dialer:
     """One address that a socket keeps connected to."""
 
-    def __init__(
-        self, core: DialerCore, lock: AbstractContextManager[object] | None = None
-    ) -> None:
+    def __init__(self, core: DialerCore, lock: Lock = nullcontext) -> None:
         self._core = core
-        self._lock = nullcontext() if lock is None else lock
+        self._lock = lock
 
     @property
     def state(self) -> str:
@@ -31,18 +34,16 @@ class Dialer:
 
     def close(self) -> None:
         """Dial no more. An open connection stays."""
-        with self._lock:
+        with self._lock():
             self._core.close()
 
 
 class Listener:
     """One address that a socket accepts connections on."""
 
-    def __init__(
-        self, core: ListenerCore, lock: AbstractContextManager[object] | None = None
-    ) -> None:
+    def __init__(self, core: ListenerCore, lock: Lock = nullcontext) -> None:
         self._core = core
-        self._lock = nullcontext() if lock is None else lock
+        self._lock = lock
 
     @property
     def address(self) -> str:
@@ -51,5 +52,5 @@ class Listener:
 
     def close(self) -> None:
         """Accept no more. Open connections stay."""
-        with self._lock:
+        with self._lock():
             self._core.close()

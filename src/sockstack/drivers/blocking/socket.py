@@ -290,13 +290,13 @@ class Socket(Talker[P_co]):
             Deadline: ``wait`` was asked for, and nobody was reached in time; it goes on trying.
         """
         specs = self._core.check(where)
-        with self._adopt(specs).lock:
+        hub = self._adopt(specs)
+        with hub.lock:
             core = self._core.add_dialer(specs)
-            hub = self._hub
             hub.leave()
             if wait:
                 self._wait(core.is_up, self._head.sendable, timeout, "dial")
-        return Dialer(core, hub.lock)
+        return Dialer(core, lambda: hub.lock)
 
     def reach(self, where: str | Spec[Os, Pipe], within: float) -> Dialer:
         """Dial, and wait for the first connection.
@@ -306,10 +306,11 @@ class Socket(Talker[P_co]):
             Deadline: nothing was decided in time.
         """
         specs = self._core.check(where)
-        with self._adopt(specs).lock:
+        hub = self._adopt(specs)
+        with hub.lock:
             core = self._core.add_dialer(specs)
             self._wait(core.outcome, self._head.sendable, within, "dial")
-        return Dialer(core, self._hub.lock)
+        return Dialer(core, lambda: hub.lock)
 
     def listen(self, where: str | Spec[Os, Pipe], *, inherit: bool = False) -> Listener:
         """Accept connections on an address. ``inherit``: a forked child goes on accepting on the same descriptor.
@@ -319,10 +320,11 @@ class Socket(Talker[P_co]):
             EndpointError: the address cannot be bound.
         """
         specs = self._core.check(where)
-        with self._adopt(specs).lock:
+        hub = self._adopt(specs)
+        with hub.lock:
             core = self._core.add_listener(specs, inherit)
-            self._hub.leave()
-        return Listener(core, self._hub.lock)
+            hub.leave()
+        return Listener(core, lambda: hub.lock)
 
     def context(self: Socket[CanContext]) -> Context[P_co]:
         """A context of its own state over this socket's pipes."""

@@ -1,0 +1,41 @@
+"""The tables of docs/drivers.md are those of the code."""
+
+from __future__ import annotations
+
+import re
+
+import sockstack
+from sockstack.core import errors
+from sockstack.core.head import Stats
+from sockstack.drivers.blocking import burst
+
+from .pages import ROOT
+
+PAGE = (ROOT / "docs" / "drivers.md").read_text(encoding="utf-8")
+
+
+def test_every_error_is_described() -> None:
+    table = PAGE.partition("## Errors")[2]
+    first_cells = "".join(re.findall(r"^\| (`.*?) \|", table, re.MULTILINE))
+    named = re.findall(r"`(\w+)`", first_cells)
+    assert sorted(named) == sorted(set(errors.__all__) - {"SockstackError", "StackWarning"})
+
+
+def test_other_bases_are_named() -> None:
+    for name, base in re.findall(r"^\| `(\w+)` \|.*; also an? `(\w+)`", PAGE, re.MULTILINE):
+        assert issubclass(getattr(sockstack, name), getattr(__builtins__, base, OSError))
+
+
+def test_figures_of_bursts() -> None:
+    assert (
+        f"from the {['', 'first', 'second', 'third', 'fourth', 'fifth'][burst.QUICK_SENDS + 1]}"
+        in PAGE
+    )
+    assert f"up to {burst.FULL} messages of up to {burst.SMALL >> 10} KiB" in PAGE
+
+
+def test_counters_exist() -> None:
+    named = re.findall(r'stats\(\)\["(\w+)"\]', PAGE)
+    named += re.findall(r"\(`(dropped|refused|resent)`\)", PAGE)
+    assert len(named) == 4
+    assert set(named) <= set(Stats().snapshot())
