@@ -128,6 +128,7 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ),
     ("A live connection moves to another process", example("hand_over.py")),
     ("A device, and a server that is killed behind it", example("device_restart.py")),
+    ("NNG at the other end, both ways", example("pynng_both_ways.py", "pynng")),
     ("How fast it is", latency),
 )
 """Titles, and what is done."""

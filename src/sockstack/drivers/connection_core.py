@@ -146,7 +146,7 @@ class AcceptCore:
         self._specs = specs
         self._ready: deque[ConnectionCore] = deque()
         self._most = options.openings
-        self._closed = False
+        self._closed: str | None = None
         self.listener = ListenerCore(hub, self, specs, options, inherit)
 
     def new_top(self) -> ChainTop:
@@ -165,19 +165,26 @@ class AcceptCore:
     def take(self) -> ConnectionCore | None:
         """The next open connection; None: none yet."""
         if not self._ready:
-            if self._closed:
-                raise Closed("the listener is closed", layer="listener")
+            if self._closed is not None:
+                raise Closed(self._closed, layer="listener")
             return None
         self.listener.pause(False)
         return self._ready.popleft()
 
-    def close(self) -> None:
+    def close(self, why: str = "the listener is closed") -> None:
         """Stop listening; drop those that nobody fetched."""
-        self._closed = True
+        self._closed = why
         self.listener.close()
         while self._ready:
             self._ready.popleft().abort()
         self.gate.open()
+
+    def after_fork(self, kept: bool, why: str) -> None:
+        """In a forked child: those that were accepted are the parent's, and so is the listener unless it is ``kept``."""
+        self._ready.clear()
+        self.listener.after_fork()
+        if not kept:
+            self.close(why)
 
 
 @dataclass(frozen=True, eq=False)

@@ -230,6 +230,10 @@ class ListenerCore:
         for opening in openings:
             opening.abort()
 
+    def after_fork(self) -> None:
+        """In a forked child: what was opening is the parent's."""
+        self._openings.clear()
+
     def _accepted(self, link: Link) -> None:
         if len(self._openings) >= self._options.openings:
             oldest = next(iter(self._openings))

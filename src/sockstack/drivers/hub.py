@@ -6,18 +6,22 @@ import itertools
 import os
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ..core.errors import SockstackError
 from ..core.hub import Cancellable
 from ..core.log import logger
 from ..core.timers import Timers
 
-__all__ = ["BaseHub", "pipe_ids"]
+__all__ = ["FORKED", "BaseHub", "Resident", "pipe_ids"]
 
 T = TypeVar("T")
+
+FORKED = "this object belongs to the parent process; after a fork make a new one"
+"""What is said in a forked child to whoever uses what its parent has made."""
 
 _ids = itertools.count(int.from_bytes(os.urandom(4), "big"))
 
@@ -27,12 +31,20 @@ def pipe_ids() -> int:
     return next(_ids) % 0x7FFFFFFF + 1
 
 
+class Resident(Protocol):
+    """An object of the caller's that lives on a hub."""
+
+    def after_fork(self, kept: bool) -> None:
+        """In a forked child: the connections are gone. ``kept``: what was made to be inherited goes on."""
+
+
 class BaseHub:
     """Time, timers, posted calls and deferred writes. Drivers add the waiting.
 
     Attributes:
         turning: a turn is under way.
         needy: who must be attended to even while no caller waits.
+        residents: the caller's objects that live here.
     """
 
     driver = "no"
@@ -46,6 +58,7 @@ class BaseHub:
         self._posted: deque[Callable[[], None]] = deque()
         self._flushes: list[Callable[[], None]] = []
         self.needy: set[int] = set()
+        self.residents: weakref.WeakSet[Resident] = weakref.WeakSet()
 
     def randbits(self, bits: int) -> int:
         """A random integer of that many bits."""

@@ -209,7 +209,9 @@ class SocketCore:
             pipe.on_closed = lambda error: None
             pipe.broken(Closed(why, layer="socket"))
         for endpoint in self.endpoints:
-            if not (kept and isinstance(endpoint, ListenerCore) and endpoint.inherit):
+            if kept and isinstance(endpoint, ListenerCore) and endpoint.inherit:
+                endpoint.after_fork()
+            else:
                 endpoint.close()
 
     def close(self, orderly: bool) -> None:

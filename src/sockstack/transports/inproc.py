@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import errno
+import os
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -73,6 +74,16 @@ class Inproc(TransportSpec, Spec[Os, Message]):
 
 _listeners: dict[str, _Listen] = {}
 _lock = threading.Lock()
+
+
+def _after_fork() -> None:
+    """In a forked child: whoever listens is the parent's, and a thread that is not there may have held the lock."""
+    global _lock
+    _lock = threading.Lock()
+    _listeners.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class _Listen:

@@ -127,7 +127,7 @@ class StreamLink(Link, Generic[S]):
             self._last_words(sock)
         self._unwatch()
         self.hub.need(self, False)
-        if self._ending and not self._pending:
+        if not self._pending:
             self._discard(sock)
         sock.close()
 
@@ -292,9 +292,10 @@ class StreamLink(Link, Generic[S]):
 
     @staticmethod
     def _discard(sock: S) -> None:
-        """After an orderly end, take what has come and nobody will fetch.
+        """Take what has come and nobody will fetch.
 
-        Closed over unread bytes, TCP resets the connection, and throws away what the kernel has still to send.
+        Closed over unread bytes, TCP resets the connection, and throws away what the kernel has still to send: the last
+        words of a client that never looked at the tickets of its TLS server, for example.
         """
         with contextlib.suppress(OSError):
             for _ in range(DISCARDS):

@@ -27,6 +27,7 @@ from ..connection_core import (
     open_link,
 )
 from ..endpoints import EndpointOptions
+from ..hub import FORKED
 from ..socket_core import split_pattern
 from ..timeouts import DEFAULT, Default, Timeout
 from .hub import AsyncioHub, current_hub
@@ -58,6 +59,7 @@ class Connection:
         self._hub = hub
         self._core = core
         self._taken = False
+        hub.residents.add(self)
 
     @property
     def path(self) -> str:
@@ -112,6 +114,10 @@ class Connection:
         trace: TracebackType | None,
     ) -> None:
         await self.close()
+
+    def after_fork(self, kept: bool) -> None:
+        """In a forked child the connection is gone; the parent goes on with it."""
+        self._core.forget(Closed(FORKED, layer="connection"))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.path}, {self.state.value}>"
@@ -331,6 +337,7 @@ class ConnectionListener(Generic[C]):
         specs = check_connection(stack)
         self._hub = check_hub(specs, AsyncioHub) or current_hub()
         self._core = AcceptCore(self._hub, specs, options, inherit=False)
+        self._hub.residents.add(self)
 
     @property
     def address(self) -> str:
@@ -363,6 +370,10 @@ class ConnectionListener(Generic[C]):
     def close(self) -> None:
         """Stop listening. Accepted connections go on."""
         self._core.close()
+
+    def after_fork(self, kept: bool) -> None:
+        """In a forked child nobody listens any more."""
+        self._core.after_fork(kept, FORKED)
 
     async def __aenter__(self) -> ConnectionListener[C]:
         return self

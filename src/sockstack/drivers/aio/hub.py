@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -69,6 +70,10 @@ class LoopWatch:
             self._hub.watches.discard(self)
             self._hub = None
 
+    def forget(self) -> None:
+        """In a forked child: never speak to the loop again."""
+        self._hub = None
+
 
 class AsyncioHub(BaseHub):
     """All that lives on one loop. Used from the loop's thread only; :meth:`post` alone may be called from others."""
@@ -105,12 +110,14 @@ class AsyncioHub(BaseHub):
         """Make one call of a transport, a timer or a neighbour, and what follows from it."""
         self.turning = True
         try:
-            call()
-        except Exception:
-            self.report(call)
-        if self._flushes or self._posted:
-            self.end_turn()
-        self.turning = False
+            try:
+                call()
+            except Exception:
+                self.report(call)
+            if self._flushes or self._posted:
+                self.end_turn()
+        finally:
+            self.turning = False
 
     def wake(self) -> None:
         if self._woken:
@@ -174,14 +181,39 @@ class AsyncioHub(BaseHub):
             self._alarm = self.loop.call_at(min(left), self._expire)
 
 
+    def after_fork(self) -> None:
+        """In a forked child: the loop and what lives on it are the parent's, and so is the loop's poller.
+
+        Our copies of the descriptors close, without a word to either.
+        """
+        watches, self.watches = self.watches, set()
+        for watch in watches:
+            watch.forget()
+            if watch.forked is not None:
+                watch.forked()
+        self._posted.clear()
+        self._flushes.clear()
+        for resident in list(self.residents):
+            resident.after_fork(False)
+
+
 def _wake(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
 
 
-_hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncioHub] = (
-    weakref.WeakKeyDictionary()
+_hubs: weakref.WeakValueDictionary[asyncio.AbstractEventLoop, AsyncioHub] = (
+    weakref.WeakValueDictionary()
 )
+"""The hubs in use. Whoever lives on one holds it, and it holds its loop; so both go together."""
+
+
+def _after_fork() -> None:
+    for hub in list(_hubs.values()):
+        hub.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def current_hub() -> AsyncioHub:

@@ -14,6 +14,7 @@ from ...core.log import logger
 from ...core.spec import Spec
 from ..endpoints import EndpointOptions
 from ..handles import Dialer, Listener
+from ..hub import FORKED
 from ..socket_core import PipeInfo, SocketCore
 from ..timeouts import DEFAULT, Default, Timeout
 from .hub import AsyncioHub, current_hub
@@ -249,6 +250,7 @@ class Socket(Talker[P_co]):
         self._core = SocketCore(pattern, options, current_hub)
         self._core.use_hub(None)
         self._use(self._core.hub, self._core.head)
+        self._hub.residents.add(self)
         if listen is not None:
             self.listen(listen)
         if dial is not None:
@@ -337,6 +339,11 @@ class Socket(Talker[P_co]):
     ) -> None:
         await self.close()
 
+    def after_fork(self, kept: bool) -> None:
+        """In a forked child: the connections are the parent's."""
+        self._core.after_fork(kept, FORKED)
+        self._outbox = None
+
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"{len(self._core.endpoints)} endpoints"
         return f"<Socket {self._core.pattern.name}, {state}>"
@@ -348,7 +355,13 @@ class Socket(Talker[P_co]):
             raise Closed("the socket is closed", layer="socket")
         specs = self._core.check(where)
         self._core.adopt(specs, AsyncioHub)
+        self._settle_on_hub()
         return specs
+
+    def _settle_on_hub(self) -> None:
+        if self._hub is not self._core.hub:
+            self._use(self._core.hub, self._core.head)
+            self._hub.residents.add(self)
 
     def _drained(self) -> bool | None:
         if self._drain() is None or self._core.unsent():

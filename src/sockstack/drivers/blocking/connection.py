@@ -26,10 +26,11 @@ from ..connection_core import (
     open_link,
 )
 from ..endpoints import EndpointOptions
+from ..hub import FORKED
 from ..socket_core import split_pattern
 from ..timeouts import DEFAULT, Default, Timeout
 from .exit import close_at_exit
-from .hub import FORKED, BlockingHub
+from .hub import BlockingHub
 from .socket import Socket
 
 __all__ = [
@@ -384,6 +385,7 @@ class ConnectionListener(Generic[C]):
         except BaseException:
             self._leave()
             raise
+        self._hub.residents.add(self)
 
     @property
     def address(self) -> str:
@@ -427,6 +429,10 @@ class ConnectionListener(Generic[C]):
         with self._hub.lock:
             self._core.close()
             self._leave()
+
+    def after_fork(self, kept: bool) -> None:
+        """In a forked child: goes on only if it was made to be inherited."""
+        self._core.after_fork(kept, FORKED)
 
     def _leave(self) -> None:
         if self._owns_hub:

@@ -7,11 +7,11 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from ...core.errors import Closed, Deadline
 from ...core.junction import Gate
-from ..hub import BaseHub
+from ..hub import FORKED, BaseHub
 from .helper import Burst, Helper
 from .leadership import Action, Leadership, State
 from .poller import IN, OUT, Waker, make_poller
@@ -27,8 +27,6 @@ EVENTS = 32
 FREE = State.FREE
 LEAD = Action.LEAD
 EVICT = Action.EVICT
-
-FORKED = "this object belongs to the parent process; after a fork make a new one"
 
 live_hubs: weakref.WeakSet[BlockingHub] = weakref.WeakSet()
 
@@ -73,13 +71,6 @@ class BlockingWatch:
             self._hub.change(self, before)
 
 
-class Resident(Protocol):
-    """An object of the caller's that lives on a hub."""
-
-    def after_fork(self, kept: bool) -> None:
-        """In a forked child: the connections are gone. ``kept``: what was made to be inherited goes on."""
-
-
 class BlockingHub(BaseHub):
     """One selector, one lock, one leader.
 
@@ -89,7 +80,6 @@ class BlockingHub(BaseHub):
         lock: the hub's lock.
         closed, why: nothing can be done here any more, and what to say to those who try.
         turns: how often descriptors were looked at.
-        residents: the caller's objects that live here.
         unattended: something must be attended to even while no caller waits, and there is no helper for it yet.
     """
 
@@ -111,7 +101,6 @@ class BlockingHub(BaseHub):
         self._followers: list[Callable[[], None]] = []
         self._helper = Helper(self)
         self.unattended = False
-        self.residents: weakref.WeakSet[Resident] = weakref.WeakSet()
         self._disposed = False
         live_hubs.add(self)
 

@@ -14,11 +14,12 @@ from ...core.log import logger
 from ...core.spec import Spec
 from ..endpoints import EndpointOptions
 from ..handles import Dialer, Listener
+from ..hub import FORKED
 from ..socket_core import PipeInfo, SocketCore
 from ..timeouts import DEFAULT, Default, Timeout
 from .burst import FULL, SMALL, Outbox
 from .exit import close_at_exit
-from .hub import FORKED, BlockingHub
+from .hub import BlockingHub
 
 __all__ = ["Context", "Socket"]
 
@@ -413,10 +414,11 @@ class Socket(Talker[P_co]):
         return self._hub
 
     def _settle_on_hub(self) -> None:
-        self._use(self._core.hub, self._core.head)
-        self._hub.residents.add(self)
-        if self._head.bursts:
-            self._outbox = Outbox(self._hub, self._head)
+        if getattr(self, "_hub", None) is not self._core.hub:
+            self._use(self._core.hub, self._core.head)
+            self._hub.residents.add(self)
+            if self._head.bursts:
+                self._outbox = Outbox(self._hub, self._head)
 
     def _drained(self, outbox: Outbox | None) -> bool:
         if outbox is not None and not outbox.drain():
