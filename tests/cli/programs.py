@@ -6,12 +6,13 @@ import subprocess
 import sys
 from types import TracebackType
 
-__all__ = ["PATIENCE", "Program", "sockstack"]
+__all__ = ["PATIENCE", "STRICT", "Program", "sockstack"]
 
 PATIENCE = 30.0
 """Seconds after which a process that does not end is a failure."""
 
 STRICT = ("-W", "error", "-bb")
+"""Options of Python that make warnings errors."""
 
 
 class Program:

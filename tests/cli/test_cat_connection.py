@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import pty
+import shlex
 import socket
 import struct
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ import trustme
 
 from sockstack.cli.main import main
 
-from .programs import PATIENCE, Program, sockstack
+from .programs import PATIENCE, STRICT, Program, sockstack
 
 
 def cat(*arguments: str, input: bytes | int | None = b"") -> Program:
@@ -138,6 +140,17 @@ def test_a_peer_that_has_ended_still_listens() -> None:
             client.end_input()
             assert everything(sock) == b"still here"
             assert client.end() == (0, b"", "")
+
+
+def test_without_standard_input_there_is_nothing_to_send() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        command = shlex.join([sys.executable, *STRICT, "-m", "sockstack", "cat", url])
+        with Program("/bin/sh", "-c", f"exec {command} <&-") as client, accept(server) as sock:
+            assert everything(sock) == b""
+            sock.sendall(b"all the same")
+            sock.close()
+            assert client.end() == (0, b"all the same", "")
 
 
 def test_on_a_terminal_the_peers_end_is_the_end() -> None:

@@ -37,6 +37,7 @@ __all__ = [
     "no_leak",
     "ours",
     "until",
+    "what",
 ]
 
 T = TypeVar("T")
@@ -71,7 +72,12 @@ async def until(met: Callable[[], object]) -> None:
         if met():
             return
         await asyncio.sleep(0)
-    raise AssertionError(f"{inspect.getsource(met).strip()} never came true")
+    raise AssertionError(f"{what(met)} never came true")
+
+
+def what(met: Callable[[], object]) -> str:
+    """A condition as it is written."""
+    return inspect.getsource(met).strip() if inspect.isfunction(met) else repr(met)
 
 
 async def in_thread(call: Callable[..., T], *args: Any, **options: Any) -> T:
@@ -216,9 +222,7 @@ class BlockingDriver:
 
     async def close(self, thing: Any, **options: Any) -> Any:
         takes = inspect.signature(thing.target.close).parameters
-        return await thing.close(
-            **{key: value for key, value in options.items() if key in takes}
-        )
+        return await thing.close(**{key: value for key, value in options.items() if key in takes})
 
     def waiters(self, thing: Any, gate: Gate) -> int:
         hub = thing._hub

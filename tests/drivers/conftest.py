@@ -18,7 +18,7 @@ import uvloop
 
 from sockstack import Inproc, Sp, Tcp, Unix
 
-from .both import DRIVERS, LOOKS, Driver, no_leak, until
+from .both import DRIVERS, LOOKS, Driver, no_leak, until, what
 
 PATIENCE = 20.0
 """Seconds after which a call that must succeed gives up, so that a failure is told where it happens."""
@@ -56,7 +56,7 @@ def spin(met: Callable[[], object]) -> None:
         if met():
             return
         time.sleep(0)
-    raise AssertionError(f"{inspect.getsource(met).strip()} never came true")
+    raise AssertionError(f"{what(met)} never came true")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ MEGABYTE = bytes(range(256)) * 4096
 
 @pytest.mark.parametrize("call", ["recv", "recv_many", "recv_message"])
 async def test_who_receives_is_woken(driver: Driver, anywhere: Place, call: str) -> None:
-    push, pull = await pair(driver, anywhere, Push(), Pull())
+    _, pull = await pair(driver, anywhere, Push(), Pull())
     waiting = [asyncio.create_task(getattr(pull, call)()) for _ in range(3)]
     await until(lambda: driver.waiters(pull, pull._head.receivable) == 3)
     await driver.close(pull)
@@ -86,7 +86,7 @@ async def test_iteration_ends_at_close(driver: Driver, anywhere: Place) -> None:
 
     async def gather() -> None:
         async for body in pull:
-            got.append(body)
+            got.append(body)  # noqa: PERF401  # looked at meanwhile
 
     task = asyncio.create_task(gather())
     await push.send_many([b"1", b"2", b"3"])

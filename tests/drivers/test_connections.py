@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sockstack import Fd, Inproc, Line, Pull, Push, Prefix, Sp, Tcp
+from sockstack import Fd, Inproc, Line, Prefix, Pull, Push, Sp, Tcp
 from sockstack.core.errors import (
     Deadline,
     EndOfStream,
@@ -294,11 +294,10 @@ async def test_descriptors_that_carry_no_stream(driver: Driver, tmp_path: Any) -
         await driver.attach(Fd(closed))
     with pytest.raises(EndpointError, match="Bad file descriptor"):
         await driver.attach(Fd(10**6))
-    with (
-        open(tmp_path / "file", "wb") as file,
-        pytest.raises(EndpointError, match="cannot use the descriptor: a file is always ready"),
-    ):
-        await driver.attach(Fd(file.fileno()))
+    file = os.open(tmp_path / "file", os.O_CREAT)
+    with pytest.raises(EndpointError, match="cannot use the descriptor: a file is always ready"):
+        await driver.attach(Fd(file))
+    os.close(file)
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with far, pytest.raises(EndpointError, match="carries datagrams, and no stream"):
         await driver.attach(Fd(near))

@@ -88,7 +88,9 @@ async def test_a_closed_context_gives_up_what_was_asked(driver: Driver, anywhere
 
 
 @pytest.mark.parametrize("side", ["asker", "answerer"])
-async def test_closing_a_context_wakes_who_waits_on_it(driver: Driver, anywhere: Place, side: str) -> None:
+async def test_closing_a_context_wakes_who_waits_on_it(
+    driver: Driver, anywhere: Place, side: str
+) -> None:
     req, rep = await pair(driver, anywhere, Req(), Rep())
     context = (req if side == "asker" else rep).context()
     if side == "asker":
@@ -98,7 +100,6 @@ async def test_closing_a_context_wakes_who_waits_on_it(driver: Driver, anywhere:
     await context.close()
     with pytest.raises(Closed, match="context is closed"):
         await waiting
-
 
 
 async def test_a_closed_context_leaves_the_others_alone(driver: Driver, anywhere: Place) -> None:

@@ -8,6 +8,7 @@ import logging
 import socket
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -85,7 +86,7 @@ async def test_a_request_that_is_not_resent_fails_with_its_peer(
         await req.send(b"once")
         await rep.recv()
         waiting = asyncio.create_task(req.recv())
-        await until(lambda req=req: driver.waiters(req, req._head.receivable))
+        await until(partial(driver.waiters, req, req._head.receivable))
         await driver.close(rep)
         with pytest.raises(PeerAborted, match="the connection that carried the request was lost"):
             await waiting
@@ -150,7 +151,7 @@ async def test_nobody_is_called_that(driver: Driver, monkeypatch: pytest.MonkeyP
 
     lookup = socket.getaddrinfo
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    with pytest.raises(EndpointError, match="cannot resolve 'nowhere.example': Name or service"):
+    with pytest.raises(EndpointError, match=r"cannot resolve 'nowhere.example': Name or service"):
         await driver.dial(Prefix(4) | Tcp("nowhere.example:80"))
     with pytest.raises(StackError, match="needs a host and a port"):
         await driver.dial(Prefix(4) | Tcp("*:80"))
@@ -229,7 +230,7 @@ async def test_a_peer_that_says_nothing(driver: Driver) -> None:
     with far, pytest.raises(Deadline):
         await driver.dial(Req() | Sp() | Fd(near), handshake=0.02)
     with socket.create_server(("127.0.0.1", 0)) as server:
-        where = Tcp("127.0.0.1:%d" % server.getsockname()[1])
+        where = Tcp(f"127.0.0.1:{server.getsockname()[1]}")
         with pytest.raises(Deadline):
             await driver.dial(Req() | Sp() | where, handshake=0.02)
 

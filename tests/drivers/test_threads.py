@@ -1,4 +1,4 @@
-"""The blocking driver's threads: none where none is needed, and one helper where something must go on without a caller."""
+"""The blocking driver's threads: none where none is needed, one helper where something must go on without a caller."""
 
 from __future__ import annotations
 

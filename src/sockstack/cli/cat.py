@@ -77,7 +77,7 @@ def _with_pattern(
     bodies: Iterator[bytes] | None = None
     if name in SENDERS:
         once = data is not None and not args.count and args.interval is None
-        source: Iterable[bytes] = lines(chunks(0)) if data is None else repeat(data)
+        source: Iterable[bytes] = lines(_input()) if data is None else repeat(data)
         bodies = paced(source, 1 if once else args.count, args.interval or 0.0, args.delay or 0.0)
     waits = [seconds for seconds in (args.recv_timeout, args.interval) if seconds]
     work = Work(
@@ -103,7 +103,7 @@ def _without_pattern(args: argparse.Namespace, place: Place, talk: Talk) -> int:
     if not messages and args.format not in (None, "no", "raw"):
         raise UsageError(f"a byte stream has no messages to print as {args.format}; use --raw")
     data = _data(args)
-    brought = chunks(0) if data is None else (data,)
+    brought = _input() if data is None else (data,)
     return exchange(
         connect(place, args.recv_timeout, talk),
         lines(brought) if messages and data is None else brought,
@@ -128,7 +128,12 @@ def _data(args: argparse.Namespace) -> bytes | None:
     if args.file is None:
         data: bytes | None = args.data
         return data
-    return b"".join(chunks(0)) if args.file == "-" else Path(args.file).read_bytes()
+    return b"".join(_input()) if args.file == "-" else Path(args.file).read_bytes()
+
+
+def _input() -> Iterable[bytes]:
+    """Standard input; if there is none, its number may be another file's by now."""
+    return chunks(0) if sys.stdin is not None else ()
 
 
 def _printer(name: str) -> Any:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 import threading
 import time
 from statistics import median
@@ -35,6 +38,14 @@ class _Server(threading.Thread):
             self._rep.send(b"hello " + request)
 
 
+def _ourselves() -> str:
+    """How this command is called from another terminal."""
+    if shutil.which("sockstack"):
+        return "sockstack"
+    near = os.path.relpath(sys.executable)
+    return f"{sys.executable if near.startswith('..') else near} -m sockstack"
+
+
 def live(stage: Stage) -> None:
     """Serve and ask until Ctrl-C."""
     with Socket(Rep()) as rep, Socket(Req(), timeout=5.0) as req:
@@ -42,7 +53,7 @@ def live(stage: Stage) -> None:
         server = _Server(rep)
         server.start()
         stage.head(f"A server is left at {url}. From another terminal:")
-        stage.say(f"sockstack cat --req --dial {url} --data you")
+        stage.say(f"{_ourselves()} cat --req --dial {url} --data you")
         stage.say(f"nngcat --req --dial {url} --data you --ascii")
         stage.say()
         stage.say(f"{stage.paint('Ctrl-C', BOLD)} ends it.")

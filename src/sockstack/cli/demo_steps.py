@@ -106,8 +106,9 @@ def latency(stage: Stage) -> None:
         raise Failed("nothing was measured")
     stage.say(f"{'sockstack':12}{found[0]['ours']:8.1f} µs")
     for entry in found:
-        times = f"{entry['theirs']:8.1f} µs"
-        stage.say(f"{entry['peer']:12}{times}   sockstack takes {entry['median']:.2f} × that")
+        ratio = f"sockstack takes {entry['median']:.2f} × that"
+        spread = f"{entry['min']:.2f} to {entry['max']:.2f} by round"
+        stage.say(f"{entry['peer']:12}{entry['theirs']:8.1f} µs   {ratio} ({spread})")
     for reason in gone:
         stage.say(f"({reason})")
 

@@ -180,7 +180,7 @@ class AcceptCore:
         self.gate.open()
 
     def after_fork(self, kept: bool, why: str) -> None:
-        """In a forked child: those that were accepted are the parent's, and so is the listener unless it is ``kept``."""
+        """In a forked child: what was accepted is the parent's, and so is the listener unless it is ``kept``."""
         self._ready.clear()
         self.listener.after_fork()
         if not kept:

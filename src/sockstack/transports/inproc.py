@@ -291,6 +291,4 @@ class InprocLink(Link):
 
     def _break(self) -> None:
         self._gone = True
-        self.above.broken(
-            PeerAborted("the other end was closed", layer=self.name, path=self.path)
-        )
+        self.above.broken(PeerAborted("the other end was closed", layer=self.name, path=self.path))

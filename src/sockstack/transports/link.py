@@ -339,9 +339,7 @@ class StreamLink(Link, Generic[S]):
                 went through, which ends the connection as well.
         """
         reason = getattr(error, "strerror", None) or repr(error)
-        fault = PeerAborted(
-            f"the connection was cut: {reason}", layer=self.name, path=self.path
-        )
+        fault = PeerAborted(f"the connection was cut: {reason}", layer=self.name, path=self.path)
         fault.__cause__ = error
         self.abort()
         self.above.broken(fault)

@@ -15,6 +15,7 @@ from ...core.errors import Deadline
 from ...core.hub import Cancellable
 from ...core.junction import Gate
 from ..hub import BaseHub
+from .faults import Faults, needs_faults
 
 __all__ = ["AsyncioHub", "current_hub"]
 
@@ -47,10 +48,15 @@ class LoopWatch:
         if flag is not self._reading and self._hub is not None:
             self._reading = flag
             loop = self._hub.loop
+            faults = self._hub.faults
             if flag:
                 loop.add_reader(self.fd, self._hub.turn, self._on_readable)
+                if faults is not None:
+                    faults.add(self.fd, partial(self._hub.turn, self._on_readable))
             else:
                 loop.remove_reader(self.fd)
+                if faults is not None:
+                    faults.remove(self.fd)
 
     def write(self, flag: bool) -> None:
         """Whether to call ``on_writable``."""
@@ -85,6 +91,7 @@ class AsyncioHub(BaseHub):
         self.loop = loop
         self.now = loop.time
         self.watches: set[LoopWatch] = set()
+        self.faults = Faults(loop) if needs_faults(loop) else None
         self._thread = threading.get_ident()
         self._woken = False
         self._deadlines: dict[Callable[[], None], float] = {}
@@ -180,12 +187,13 @@ class AsyncioHub(BaseHub):
         if left:
             self._alarm = self.loop.call_at(min(left), self._expire)
 
-
     def after_fork(self) -> None:
         """In a forked child: the loop and what lives on it are the parent's, and so is the loop's poller.
 
         Our copies of the descriptors close, without a word to either.
         """
+        if self.faults is not None:
+            self.faults.forget()
         watches, self.watches = self.watches, set()
         for watch in watches:
             watch.forget()
