@@ -18,6 +18,10 @@ def size_of(unit: Chunks) -> int:
     return sum(map(len, unit)) if type(unit) is tuple else len(unit)
 
 
+SMALL_PIECE = 4096
+"""Bytes below which pieces of a large unit are collected in one buffer."""
+
+
 class Framer(Layer):
     """Bytes below, units above. A subclass gives :meth:`parse` and ``send``; the rest is here.
 
@@ -33,7 +37,7 @@ class Framer(Layer):
         self._pos = 0
         self._header = 0
         self._head = b""
-        self._parts: list[bytes] = []
+        self._parts: list[bytes | bytearray] = []
         self._missing = 0
         self._fault: SockstackError | None = None
         self.holds_end = False
@@ -108,7 +112,7 @@ class Framer(Layer):
         """Add to the large unit that is under way. When it is complete, deliver it if there is credit."""
         missing = self._missing
         if len(data) < missing:
-            self._parts.append(data)
+            self._keep(data)
             self._missing = missing - len(data)
             return
         self._parts.append(data if len(data) == missing else data[:missing])
@@ -123,6 +127,16 @@ class Framer(Layer):
             self._busy = False
         else:
             self._data, self._pos = head + unit + rest, 0
+
+    def _keep(self, data: bytes) -> None:
+        """Add a piece of the large unit. Small ones share a buffer: an object for each costs many times its size."""
+        parts = self._parts
+        if len(data) >= SMALL_PIECE:
+            parts.append(data)
+        elif parts and isinstance(parts[-1], bytearray):
+            parts[-1] += data
+        else:
+            parts.append(bytearray(data))
 
     def _pump(self) -> None:
         """Decode what is there within the credit, then let a fault or an ending through."""

@@ -36,6 +36,11 @@ class SessionCore(ConnectionCore):
         assert isinstance(layer, MuxLayer)
         return layer
 
+    @property
+    def waiting(self) -> int:
+        """How many streams wait to be taken."""
+        return len(self._streams)
+
     # From below.
 
     def opened(self, record: Capabilities) -> None:

@@ -56,7 +56,7 @@ class BaseHub:
         self.timers = Timers()
         self._timer_heap = self.timers.heap
         self._posted: deque[Callable[[], None]] = deque()
-        self._flushes: list[Callable[[], None]] = []
+        self._flushes: deque[Callable[[], None]] = deque()
         self.needy: set[int] = set()
         self.residents: weakref.WeakSet[Resident] = weakref.WeakSet()
 
@@ -128,10 +128,10 @@ class BaseHub:
             self.guarded(posted.popleft())
         if self._timer_heap:
             self.timers.run(self.now(), self.guarded)
-        while self._flushes:
-            flushes, self._flushes = self._flushes, []
-            for flush in flushes:
-                self.guarded(flush)
+        flushes = self._flushes
+        while flushes:
+            self.guarded(flushes[0])
+            flushes.popleft()  # only now: what a signal interrupts is done again
 
     @staticmethod
     def guarded(call: Callable[[], None]) -> None:

@@ -125,10 +125,10 @@ class StreamLink(Link, Generic[S]):
             return
         if self._deferred and self._pending:
             self._last_words(sock)
+        if self._watch is not None and not self._pending:
+            self._discard(sock)
         self._unwatch()
         self.hub.need(self, False)
-        if not self._pending:
-            self._discard(sock)
         sock.close()
 
     @property

@@ -1,8 +1,8 @@
 """Keeps loops going that look away from a descriptor once it has an error pending, as libuv's do on Linux.
 
-A peer that sends and then resets leaves bytes and an error in the kernel. Such a loop calls its reader once for both and
-never again: the rest would not be read, and the connection never found dead. Here an epoll of our own, in which only
-errors and hang-ups count, tells of these descriptors; it costs nothing while all is well.
+A peer that sends and then resets leaves bytes and an error in the kernel. Such a loop calls its reader once for both
+and never again: the rest would not be read, and the connection never found dead. Here an epoll of our own, in which
+only errors and hang-ups count, tells of these descriptors; it costs nothing while all is well.
 """
 
 from __future__ import annotations

@@ -144,7 +144,10 @@ class ConnectionKit:
         assert self.recv(receiver, len(data)) == data
 
     def raises(
-        self, kind: type[BaseException] | tuple[type[BaseException], ...], *call: Any, **options: Any
+        self,
+        kind: type[BaseException] | tuple[type[BaseException], ...],
+        *call: Any,
+        **options: Any,
     ) -> BaseException:
         """Make a call that must raise."""
         return self.fails(kind, self.api.start(*call, **options))

@@ -3,120 +3,23 @@
 from __future__ import annotations
 
 import random
-from typing import Any
-from unittest import SkipTest
 
-from ...core.capabilities import (
-    Capabilities,
-    CleanEnd,
-    HalfClose,
-    Ordered,
-    Unit,
-)
+from ...core.capabilities import CleanEnd, HalfClose
 from ...core.connection import ConnectionCore
 from ...core.errors import EndOfStream, LocalProtocolError, SockstackError
-from ...core.spec import Composable
+from ...core.marks import PEER_ADDRESS
 from ..hostile import HostileLane
 from ..lanes import CutLane, Lane
-from ..memory import Pair, connect
 from ..recorder import Recorder
+from .harness import LayerHarness
 
 __all__ = ["LayerKit"]
 
 YEAR = 365 * 86400.0
 
 
-class LayerKit:
-    """Base of the kits for layers. Subclass :class:`StreamLayerKit` or :class:`MessageLayerKit`.
-
-    Attributes:
-        below: the record of the link below; by default a reliable stream, or reliable messages where the layers need
-            them.
-        hostile: more records that the layers promise to work over, such as one of lossy messages.
-        payloads: what is sent. All must be fit to be sent.
-        garbage: what a broken or hostile peer might write once all is open, a unit of the link each. Every one must
-            break the connection.
-        huge: bytes of the largest payload that is tried.
-        most_cuts: places at which a conversation is cut, at most; the first ones, then evenly spread.
-        seeds: how many hostile links are tried for each record.
-    """
-
-    below: Capabilities | None = None
-    hostile: tuple[Capabilities, ...] = ()
-    payloads: tuple[bytes, ...] = (
-        b"a",
-        b"",
-        bytes(range(256)),
-        b"\0" * 3,
-        b"\xff" * 300,
-        b"0123456789" * 500,
-    )
-    garbage: tuple[bytes, ...] = ()
-    huge: int = 1 << 20
-    most_cuts: int = 400
-    seeds: int = 20
-
-    def make(self) -> Composable:
-        """The layers of the dialler's end, without a transport."""
-        raise NotImplementedError
-
-    def make_peer(self) -> Composable:
-        """Those of the listener's end; by default the same."""
-        return self.make()
-
-    # For tests.
-
-    def pair(self, **options: Any) -> Any:
-        """Both ends back to back; see :func:`sockstack.testing.connect`."""
-        options.setdefault("record", self.below)
-        return connect(self.make(), self.make_peer(), **options)
-
-    def sendable(self, top: Any) -> list[bytes]:
-        """The payloads that this stack carries."""
-        record: Capabilities = top.chain.record
-        some = [unit for unit in self.payloads if len(unit) <= record.max_unit]
-        return some if record.empty_unit else [unit for unit in some if unit]
-
-    def received(self, top: Recorder) -> Any:
-        """What came up, comparable with :meth:`expected`."""
-        raise NotImplementedError
-
-    def expected(self, units: list[bytes]) -> Any:
-        """What must come up when ``units`` are sent."""
-        raise NotImplementedError
-
-    def check(self, top: Recorder, units: list[bytes]) -> None:
-        """Exactly ``units`` came up, and nothing broke."""
-        assert top.error is None, f"broken: {top.error}"
-        assert self.received(top) == self.expected(units)
-
-    def skip_unless(self, met: object, why: str) -> None:
-        """Leave the test if it does not apply."""
-        if not met:
-            raise SkipTest(why)
-
-    def skip_unless_cuttable(self, pair: Any) -> None:
-        """Leave the test if there are no bytes below to cut."""
-        stream = pair.links[0].record.unit is Unit.STREAM
-        self.skip_unless(stream, "the interface below has no bytes to cut")
-
-    def places(self, total: int) -> list[int]:
-        """Where to cut ``total`` bytes: everywhere, or so many places."""
-        places = range(1, total)
-        if len(places) <= self.most_cuts:
-            return list(places)
-        half = self.most_cuts // 2
-        return sorted({*places[:half], *places[half :: max(1, len(places) // half)]})
-
-    def talk(self, pair: Pair[Recorder, Recorder]) -> tuple[list[bytes], list[bytes]]:
-        """Send the payloads both ways; what was sent from the near and the far end."""
-        there = self.sendable(pair.near)
-        back = self.sendable(pair.far)[::-1]
-        for unit in there:
-            pair.near.send(unit)
-        pair.far.send(*back)
-        pair.run()
-        return there, back
+class LayerKit(LayerHarness):
+    """Base of the kits for layers. Subclass :class:`StreamLayerKit` or :class:`MessageLayerKit`."""
 
     # Opening.
 
@@ -136,7 +39,7 @@ class LayerKit:
 
     def test_abort_during_open(self) -> None:
         """At each step of the opening: the link is let go of, nothing goes up any more, and the peer is told."""
-        for step in range(self._steps_to_open() + 1):
+        for step in range(self.steps_to_open() + 1):
             pair = self.pair(run=False)
             pair.open()
             for _ in range(step):
@@ -148,7 +51,7 @@ class LayerKit:
 
     def test_peer_vanishes_during_open(self) -> None:
         """At each step of the opening: broken, with a declared error."""
-        for step in range(self._steps_to_open() + 1):
+        for step in range(self.steps_to_open() + 1):
             pair = self.pair(run=False)
             pair.open()
             for _ in range(step):
@@ -209,8 +112,8 @@ class LayerKit:
                 lanes = (HostileLane(record, seed), HostileLane(record, ~seed))
                 pair = self.pair(record=record, lanes=lanes)
                 there, back = self.talk(pair)
-                self._kept(pair.far, there)
-                self._kept(pair.near, back)
+                self.kept(pair.far, there)
+                self.kept(pair.near, back)
 
     def test_huge_units(self) -> None:
         pair = self.pair()
@@ -221,10 +124,6 @@ class LayerKit:
         pair.run()
         self.check(pair.far, [unit])
         self.check(pair.near, [unit])
-
-    def large(self, size: int) -> bytes:
-        """A payload of so many bytes."""
-        return random.Random(size).randbytes(size)
 
     def test_send_from_inside_receive(self) -> None:
         pair = self.pair()
@@ -437,7 +336,7 @@ class LayerKit:
     def test_garbage(self) -> None:
         """What a peer must not write breaks the connection with a declared error; nothing after it goes up."""
         self.skip_unless(self.garbage, "no garbage was given")
-        good, wire = self._on_the_wire()
+        good, wire = self.on_the_wire()
         for junk in self.garbage:
             pair = self.pair()
             pair.links[0].forge(*wire, junk, *wire)
@@ -451,7 +350,7 @@ class LayerKit:
         """The same where good units, garbage and more arrive in one unit of the link."""
         self.skip_unless(self.garbage, "no garbage was given")
         self.skip_unless_cuttable(self.pair(run=False))
-        good, wire = self._on_the_wire()
+        good, wire = self.on_the_wire()
         for junk in self.garbage:
             pair = self.pair()
             pair.links[0].forge(b"".join([*wire, junk, *wire]))
@@ -466,7 +365,7 @@ class LayerKit:
             chance = random.Random(seed)
             pair = self.pair(run=False)
             pair.open()
-            for _ in range(chance.randrange(self._steps_to_open() + 2)):
+            for _ in range(chance.randrange(self.steps_to_open() + 2)):
                 pair.step()
             for _ in range(chance.randrange(1, 6)):
                 pair.links[0].forge(chance.randbytes(chance.randrange(1, 40)))
@@ -479,7 +378,7 @@ class LayerKit:
         """A clock that jumps by years, before, while and after the stack opens, does no harm but to time out."""
         pair = self.pair(run=False)
         self.skip_unless(pair.near.chain.timed, "the layers keep no time")
-        for step in range(self._steps_to_open() + 2):
+        for step in range(self.steps_to_open() + 2):
             pair = self.pair(run=False)
             pair.open()
             for _ in range(step):
@@ -507,8 +406,6 @@ class LayerKit:
 
     def test_metadata_is_not_hidden(self) -> None:
         """A question that no layer answers falls through to the link."""
-        from ...core.marks import PEER_ADDRESS
-
         assert self.pair().near.chain.get(PEER_ADDRESS) is not None
 
     # Taking off.
@@ -537,43 +434,3 @@ class LayerKit:
         pair.run()
         assert fresh[1].data == b"plain"
         assert fresh[0].data == b"again"
-
-    # Inside.
-
-    def _steps_to_open(self) -> int:
-        pair = self.pair(run=False)
-        pair.open()
-        steps: int = pair.run()
-        return steps
-
-    def _on_the_wire(self) -> tuple[list[bytes], list[bytes]]:
-        """Some payloads, and how they look on the link; none where that is different in each connection."""
-        forms = []
-        for _ in range(2):
-            pair = self.pair()
-            sent = pair.links[0].sent
-            sent.clear()
-            units = self.sendable(pair.near)[:2]
-            pair.near.send(*units)
-            forms.append(list(sent))
-        return (units, forms[0]) if forms[0] == forms[1] else ([], [])
-
-    def _kept(self, top: Recorder, units: list[bytes]) -> None:
-        """What came up is what the record above promises of ``units``."""
-        record = top.chain.record
-        ordered = record.ordered > Ordered.NO
-        if record.reliable and ordered and record.nodup:
-            self.check(top, units)
-            return
-        if record.unit is Unit.STREAM:
-            return
-        if record.reliable:
-            assert set(top.units) == set(units), "a unit was lost"
-        assert set(top.units) <= set(units), "a unit was changed"
-        if record.nodup:
-            assert len(top.units) == len(set(top.units)), "a unit came twice"
-        if ordered:
-            places = [units.index(unit) for unit in top.units]
-            assert places == sorted(places), "units overtook each other"
-
-

@@ -129,9 +129,11 @@ class ListeningTransportKit(TransportKit):
             link.abort()
 
     def test_metadata(self) -> None:
-        """Both ends know an address of theirs and of the peer, or say that they do not; one end knows the listener's."""
+        """Both ends know their address and the peer's, or say that they do not; one knows the listener's."""
         near, far = self.ends()
-        answers = [top.chain.get(key) for top in (near, far) for key in (PEER_ADDRESS, LOCAL_ADDRESS)]
+        answers = [
+            top.chain.get(key) for top in (near, far) for key in (PEER_ADDRESS, LOCAL_ADDRESS)
+        ]
         assert all(answer is None or isinstance(answer, str) for answer in answers)
         assert self.home.address in answers
 

@@ -23,8 +23,8 @@ class MessageLayerKit(LayerKit):
             def make(self):
                 return Prefix(4)
 
-    Layers that need a pattern above them are made with one: ``Req() | Sp()``. See :class:`LayerKit` for what else can be
-    said.
+    Layers that need a pattern above them are made with one: ``Req() | Sp()``. See :class:`LayerKit` for what else can
+    be said.
     """
 
     def received(self, top: Recorder) -> list[bytes]:
@@ -119,7 +119,7 @@ class MessageLayerKit(LayerKit):
     def test_end_inside_a_unit(self) -> None:
         """A connection that ends in the middle of a message is broken, and the piece does not go up."""
         self.skip_unless_cuttable(self.pair(run=False))
-        units, wire = self._on_the_wire()
+        units, wire = self.on_the_wire()
         self.skip_unless(wire, "units look different on the wire each time")
         first, *rest = self._alone(units[0])
         whole = b"".join([first, *rest])
@@ -135,7 +135,7 @@ class MessageLayerKit(LayerKit):
     # Taking off.
 
     def test_leftover_and_consumed_are_all(self) -> None:
-        """Taken off after any message, and wherever a read ended, the layer gives back exactly what it did not decode."""
+        """Taken off after any message, wherever a read ended, it gives back exactly what it did not decode."""
         units, whole = self._to_detach()
         for count in range(len(units) + 1):
             for place in self.places(len(whole) + 1):
@@ -173,7 +173,7 @@ class MessageLayerKit(LayerKit):
         self.skip_unless(one_layer, "one layer that stands alone can be taken off and put on again")
         free = pair.near.chain.obstacle(1) is None
         self.skip_unless(free, "the layer cannot be taken off between two messages")
-        units, wire = self._on_the_wire()
+        units, wire = self.on_the_wire()
         assert pair.near.chain.specs[0].derive(pair.links[0].record).unit is Unit.MESSAGE
         return units, b"".join(wire)
 

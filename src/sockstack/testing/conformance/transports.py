@@ -27,8 +27,8 @@ class TransportKit:
             def make_ends(self):
                 return tuple(Fd(sock) for sock in socket.socketpair())
 
-    One that also listens is tested with :class:`ListeningTransportKit`. Whatever a test did, no descriptor and no thread
-    may be left when it is over.
+    One that also listens is tested with :class:`ListeningTransportKit`. Whatever a test did, no descriptor and no
+    thread may be left when it is over.
 
     Attributes:
         driver: on whose hub it runs, ``blocking`` or ``asyncio``; subclass once for each.

@@ -29,9 +29,7 @@ def start_victim(spec: TransportSpec) -> subprocess.Popen[bytes]:
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise SkipTest(f"the spec cannot be sent to another process: {error}") from None
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    peer = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM], stdin=subprocess.PIPE, env=environment
-    )
+    peer = subprocess.Popen([sys.executable, "-c", PROGRAM], stdin=subprocess.PIPE, env=environment)
     assert peer.stdin is not None
     peer.stdin.write(parcel)
     peer.stdin.flush()
