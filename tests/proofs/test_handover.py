@@ -228,6 +228,24 @@ async def test_nobody_is_at_the_other_end_of_the_channel(driver: Driver) -> None
         assert peer.recv(1) == b"", "the connection was left open"
 
 
+@pytest.mark.parametrize("driver", ["asyncio", "uvloop"], indirect=True)
+async def test_a_cancelled_take_over_takes_nothing(driver: Driver) -> None:
+    """What is handed over later goes to who waits then."""
+    ours, theirs = socket.socketpair()
+    here, peer = socket.socketpair()
+    with ours, theirs, peer:
+        waiting = asyncio.create_task(take_over(driver, theirs))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await hand_over(driver, await driver.attach(Line() | Fd(here)), ours)
+        connection = await take_over(driver, theirs)
+        peer.send(b"hello")
+        assert await connection.recv() == b"hello"
+        await driver.close(connection)
+
+
 PARCEL = b"SKH\x01\0\0\0\3abc"
 
 

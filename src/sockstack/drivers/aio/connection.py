@@ -480,10 +480,27 @@ async def take_over(channel: socket.socket, layers: Spec[Stream, Any] | None = N
     from ...transports.fd import Fd
     from .. import handover
 
+    await _readable(channel)
     parcel = await asyncio.to_thread(handover.receive, channel)
     connection = await attach(Fd(parcel.sock))
     connection._core.begin_with(parcel.leftover)
     return connection if layers is None else await connection.attach(layers)
+
+
+async def _readable(channel: socket.socket) -> None:
+    """Wait until there is something to read. Unlike a thread that waits, this can be cancelled."""
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+
+    def found() -> None:
+        loop.remove_reader(channel)
+        ready.set_result(None)
+
+    loop.add_reader(channel, found)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(channel)
 
 
 @overload

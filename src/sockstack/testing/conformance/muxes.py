@@ -297,7 +297,8 @@ class MuxKit:
             sent.append(b"x" * 1000)
             if not here.ready:
                 break
-        assert not here.ready, "the link is full, and the stream takes more"
+        full = not here.ready
+        assert full, "the link is full, and the stream takes more"
         pair.run()
         assert here.ready
         assert there.data == b"".join(sent)
