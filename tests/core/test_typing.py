@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import site
 import subprocess
 import sys
 from pathlib import Path
@@ -137,9 +138,14 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[str]]:
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--no-error-summary"]
     command += ["--follow-imports=silent", f"--cache-dir={room / 'cache'}", str(program)]
     source = Path(sockstack.__file__).parents[1]
+    environment = dict(os.environ)
+    if (
+        str(source) not in site.getsitepackages()
+    ):  # where mypy looks by itself, and refuses to be told
+        environment["MYPYPATH"] = str(source)
     done = subprocess.run(
         command,
-        env={**os.environ, "MYPYPATH": str(source)},
+        env=environment,
         capture_output=True,
         text=True,
         check=False,
