@@ -353,6 +353,7 @@ class Socket(Talker[P_co]):
     def _adopt(self, where: object) -> Any:
         if self._closed:
             raise Closed("the socket is closed", layer="socket")
+        self._core.raw.check()
         specs = self._core.check(where)
         self._core.adopt(specs, AsyncioHub)
         self._settle_on_hub()

@@ -409,6 +409,7 @@ class Socket(Talker[P_co]):
         """The hub to work on: a session's, if the endpoint stands on one."""
         if self._closed:
             raise Closed("the socket is closed", layer="socket")
+        self._core.raw.check()
         self._core.adopt(specs, BlockingHub)
         self._settle_on_hub()
         return self._hub
