@@ -13,10 +13,10 @@ from sockstack.core.errors import EndpointError, RemoteProtocolError, SockstackE
 from sockstack.core.hub import Cancellable, Hub
 from sockstack.core.interfaces import Message, Stream
 from sockstack.core.layer import MANY, Chunks, Layer
-from sockstack.core.mux_stream import MuxStream
 from sockstack.core.spec import Build, Kind, LayerSpec, Spec
 from sockstack.core.transport import Accepted, Bound, Dialed, Failed, Link
 from sockstack.layers.prefix import Prefix, PrefixLayer
+from sockstack.mux.stream import MuxStream
 from sockstack.testing.mux import SmallMux, SmallMuxLayer
 from sockstack.transports.fd import Fd, SocketLink
 from sockstack.transports.tcp import Tcp

@@ -23,8 +23,9 @@ from ..core.capabilities import Backpressure, Capabilities, CleanEnd, HalfClose,
 from ..core.chain import Chain, ChainTop
 from ..core.errors import PeerAborted
 from ..core.hub import Hub
+from ..core.interfaces import Os
 from ..core.marks import LOCAL_ADDRESS, PEER_ADDRESS, Key
-from ..core.spec import Composable, Kind, LayerSpec, Role, Stack
+from ..core.spec import Composable, Kind, LayerSpec, Role, Spec, Stack
 from ..core.transport import Link
 from ..drivers.opening import Ticker
 from ..drivers.socket_core import split_pattern
@@ -243,7 +244,7 @@ class MemoryLink(Link):
 
 
 @dataclass(frozen=True)
-class Memory(LayerSpec):
+class Memory(LayerSpec, Spec[Os, Any]):
     """The bottom of a stack that stands on a memory link. It is not dialled: :func:`connect` makes both ends."""
 
     record: Capabilities = STREAM

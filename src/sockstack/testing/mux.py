@@ -32,8 +32,8 @@ from ..core.capabilities import STREAM, UNLIMITED, Capabilities, HalfClose, Requ
 from ..core.errors import PeerAborted, RemoteProtocolError, StackError
 from ..core.interfaces import Mux, Stream
 from ..core.layer import MANY, Layer
-from ..core.muxing import WindowedMux
 from ..core.spec import Build, Header, Kind, LayerSpec, Role, Spec
+from ..mux.windowed import WindowedMux
 
 __all__ = ["SmallMux", "SmallMuxLayer"]
 

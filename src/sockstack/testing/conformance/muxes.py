@@ -421,6 +421,11 @@ class MuxKit:
         assert there.data == sent
         assert there.has_ended
         self._refuses(pair.far)
+        for top in (here, there):  # nothing more can be said, and nobody minds
+            top.end()
+            top.abort()
+        pair.run()
+        assert pair.links[0].late == pair.links[1].late == []
 
     def test_session_is_aborted(self) -> None:
         pair = self.pair()

@@ -6,13 +6,13 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from .errors import LocalProtocolError, SockstackError
-from .transport import Link
+from ..core.errors import LocalProtocolError, SockstackError
+from ..core.transport import Link
 
 if TYPE_CHECKING:
-    from .hub import Hub
-    from .marks import Key
-    from .muxing import WindowedMux
+    from ..core.hub import Hub
+    from ..core.marks import Key
+    from .windowed import WindowedMux
 
 __all__ = ["FRAME", "MuxStream"]
 

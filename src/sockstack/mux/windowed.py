@@ -12,11 +12,17 @@ from __future__ import annotations
 
 from collections import deque
 
-from .capabilities import Capabilities
-from .errors import Closed, LocalProtocolError, PeerAborted, RemoteProtocolError, SockstackError
-from .mux import MuxLayer
-from .mux_stream import MuxStream
-from .transport import Link
+from ..core.capabilities import Capabilities
+from ..core.errors import (
+    Closed,
+    LocalProtocolError,
+    PeerAborted,
+    RemoteProtocolError,
+    SockstackError,
+)
+from ..core.mux import MuxLayer
+from ..core.transport import Link
+from .stream import MuxStream
 
 __all__ = ["WindowedMux"]
 
@@ -260,11 +266,10 @@ class WindowedMux(MuxLayer):
             self.fail(PeerAborted("the session ended in the middle of a frame"))
             return
         self.ending = True
-        whole = [
-            stream for stream in self.streams.values() if stream.peer_ended and not stream.unsent
-        ]
-        for stream in whole:  # their readers find the end; who sends is refused
-            del self.streams[stream.number]
+        for stream in list(self.streams.values()):
+            if stream.peer_ended and not stream.unsent:
+                del self.streams[stream.number]  # its reader finds the end; who sends is refused
+                stream.end_sent = True
         self._cut_all(PeerAborted("the session ended before the stream did"))
         self._flush()
         self.above.ended()
