@@ -9,14 +9,13 @@ A worker that is slow gets less: PUSH passes over those that take no more for no
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
-from sockstack import Pull, Push, Socket
+from sockstack import CanRecv, Pull, Push, Socket
 
 JOBS = 1000
 
 
-def work(inbox: Socket[Any], results: str) -> int:
+def work(inbox: Socket[CanRecv], results: str) -> int:
     """Square what comes in, until the socket is closed; give the number of jobs that were done."""
     done = 0
     with Socket(Push(), dial=results) as outbox:

@@ -12,8 +12,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from sockstack import Prefix, Tcp, Tls, dial, listen
-from sockstack.core.marks import LOCAL_ADDRESS, TLS_VERSION
+from sockstack import LOCAL_ADDRESS, TLS_VERSION, Prefix, Tcp, Tls, dial, listen
 
 SELF_SIGNED = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost"
 

@@ -27,11 +27,23 @@ from .core.errors import (
     TooBig,
 )
 from .core.head import Message
-from .drivers.blocking.connection import (
+from .core.interfaces import CanContext, CanRecv, CanSend
+from .core.marks import (
+    LOCAL_ADDRESS,
+    PEER_ADDRESS,
+    PEER_CREDENTIALS,
+    PEER_PROTOCOL,
+    TLS_ALPN,
+    TLS_CHANNEL_BINDING,
+    TLS_CIPHER,
+    TLS_PEER_CERTIFICATE,
+    TLS_SERVER_NAME,
+    TLS_VERSION,
+    Key,
+)
+from .drivers.blocking.connection import MessageConnection, Session, StreamConnection
+from .drivers.blocking.establish import (
     ConnectionListener,
-    MessageConnection,
-    Session,
-    StreamConnection,
     attach,
     dial,
     hand_over,
@@ -40,8 +52,8 @@ from .drivers.blocking.connection import (
 )
 from .drivers.blocking.socket import Context, Socket
 from .layers.sp import Sp
-from .patterns.pipeline import Pull, Push
-from .patterns.reqrep import Rep, Req
+from .patterns.pipeline import Pull, PullOps, Push, PushOps
+from .patterns.reqrep import Rep, RepOps, Req, ReqOps
 from .transports.tcp import Tcp
 
 if TYPE_CHECKING:
@@ -59,8 +71,21 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "LOCAL_ADDRESS",
+    "PEER_ADDRESS",
+    "PEER_CREDENTIALS",
+    "PEER_PROTOCOL",
+    "TLS_ALPN",
+    "TLS_CHANNEL_BINDING",
+    "TLS_CIPHER",
+    "TLS_PEER_CERTIFICATE",
+    "TLS_SERVER_NAME",
+    "TLS_VERSION",
     "AuthenticationFailed",
     "Busy",
+    "CanContext",
+    "CanRecv",
+    "CanSend",
     "Checksum",
     "Closed",
     "ConnectionListener",
@@ -72,6 +97,7 @@ __all__ = [
     "Fd",
     "IncompatiblePeer",
     "Inproc",
+    "Key",
     "Line",
     "LocalProtocolError",
     "Message",
@@ -80,10 +106,14 @@ __all__ = [
     "PeerAborted",
     "Prefix",
     "Pull",
+    "PullOps",
     "Push",
+    "PushOps",
     "RemoteProtocolError",
     "Rep",
+    "RepOps",
     "Req",
+    "ReqOps",
     "Session",
     "Socket",
     "SockstackError",

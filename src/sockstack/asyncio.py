@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from .drivers.aio.connection import (
+from .drivers.aio.connection import MessageConnection, Session, StreamConnection
+from .drivers.aio.device import Device
+from .drivers.aio.establish import (
     ConnectionListener,
-    MessageConnection,
-    Session,
-    StreamConnection,
     attach,
     dial,
     hand_over,
     listen,
     take_over,
 )
-from .drivers.aio.device import Device
 from .drivers.aio.socket import Context, Socket
 
 __all__ = [

@@ -399,7 +399,7 @@ class TestTakingOff:
         core, base = make(Line())
         core.take_many(2)
         base.feed(b"one\ntwo\nthr")
-        with pytest.raises(LocalProtocolError, match="receive until EndOfStream first"):
+        with pytest.raises(LocalProtocolError, match="nobody has received; receive it first"):
             core.settle(1)
         assert core.take_many(2) == [b"one", b"two"]
         assert self.settled(core).take() == b"thr"

@@ -23,7 +23,7 @@ from typing import ClassVar
 import sockstack.asyncio as aio
 from sockstack.core.interfaces import CanSend, Datagrams, Message, Mux, Os, Pattern, Pipe, Stream
 from sockstack.core.spec import LayerSpec, MessageFilter, Same, Spec
-from sockstack.drivers.blocking.connection import dial
+from sockstack.drivers.blocking.establish import dial
 from sockstack.drivers.blocking.socket import Socket
 from sockstack.layers.checksum import Checksum
 from sockstack.layers.line import Line

@@ -21,7 +21,8 @@ import uvloop
 import sockstack
 import sockstack.asyncio
 from sockstack.core.junction import Gate
-from sockstack.drivers.blocking.connection import Connection, ConnectionListener
+from sockstack.drivers.blocking.connection import Connection
+from sockstack.drivers.blocking.establish import ConnectionListener
 from sockstack.drivers.blocking.leadership import State
 from sockstack.drivers.blocking.socket import Context
 

@@ -45,7 +45,7 @@ async def starve(driver: Driver) -> None:
         comer.connect((host, int(port)))
         comer.sendall(HELLO)
     core = rep._core.endpoints[0]
-    await until(lambda: core.trouble)
+    await until(lambda: core.error)
     await ask(before, rep)
     assert len(rep.pipes) == 1
     for fd in taken:

@@ -168,7 +168,7 @@ def test_fields_that_vary_or_that_the_layer_does_not_write_here_are_left_out() -
     fields = Fields(Sp(), on_unix)
     hello = b"\0SP\0\0\x30\0\0"
     assert found(fields, OUT, hello) == f"hello={hello.hex()}"
-    assert found(fields, OUT, b"\1" + bytes(8)) == ""
+    assert found(fields, OUT, b"\1" + bytes(8)) == "type=01 length=0000000000000000"
 
 
 def test_nothing_above_nothing_found() -> None:
@@ -179,11 +179,12 @@ def test_the_record_is_left_as_it_is() -> None:
     calls: list[Capabilities] = []
 
     class Spy:
-        header = ()
-
         def derive(self, below: Capabilities) -> Capabilities:
             calls.append(below)
             return below
+
+        def header_over(self, below: Capabilities) -> tuple[Header, ...]:
+            return ()
 
     Fields(cast("LayerSpec", Spy()), MESSAGES)
     assert calls == [MESSAGES]

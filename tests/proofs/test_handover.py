@@ -246,7 +246,7 @@ async def test_a_cancelled_take_over_takes_nothing(driver: Driver) -> None:
         await driver.close(connection)
 
 
-PARCEL = b"SKH\x01\0\0\0\3abc"
+PARCEL = b"SKH\x01\0\0\0\0\0\0\0\3abc"
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ PARCEL = b"SKH\x01\0\0\0\3abc"
         (PARCEL[:5], "socket", RemoteProtocolError, "in mid-parcel"),
         (PARCEL[:-1], "socket", RemoteProtocolError, "in mid-parcel"),
         (b"X" + PARCEL[1:], "socket", RemoteProtocolError, "no handed-over connection"),
-        (PARCEL[:4] + b"\xff" + PARCEL[5:], "socket", RemoteProtocolError, "no handed-over"),
+        (PARCEL[:4] + b"\xff" + PARCEL[5:], "socket", RemoteProtocolError, "in mid-parcel"),
         (PARCEL, "nothing", RemoteProtocolError, "no handed-over connection"),
         (PARCEL, "file", RemoteProtocolError, "no handed-over connection"),
     ],

@@ -9,7 +9,8 @@ from typing import Any
 from ..core.errors import Deadline, EndOfStream, SockstackError, StackError
 from ..core.marks import PEER_ADDRESS
 from ..core.spec import Role
-from ..drivers.blocking.connection import MessageConnection, StreamConnection, dial, listen
+from ..drivers.blocking.connection import MessageConnection, StreamConnection
+from ..drivers.blocking.establish import dial, listen
 from .command import FAILED, FINE, Talk
 from .peers import Place
 

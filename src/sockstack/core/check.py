@@ -227,7 +227,7 @@ def _demands(spec: LayerSpec, below: Capabilities) -> tuple[Requirement, ...]:
     whole = below.reliable and below.ordered is Ordered.TOTAL and below.nodup
     if spec.stateful and not whole:
         implied.update(reliable=True, ordered=Ordered.TOTAL, nodup=True)
-    if not below.any_bytes and (spec.kind in _WRITERS or spec.header):
+    if not below.any_bytes and (spec.kind in _WRITERS or spec.header_over(below)):
         implied["any_bytes"] = True
     if not implied:
         return spec.requires
@@ -310,7 +310,7 @@ def _declares_growth(spec: LayerSpec, below: Capabilities, above: Capabilities) 
     """R11."""
     if spec.expanding or above.head + above.tail > below.head + below.tail:
         return None
-    growing = [field.name for field in spec.header if not field.size and not field.once]
+    growing = [field.name for field in spec.header_over(below) if not field.size and not field.once]
     if not growing:
         return None
     return (

@@ -236,8 +236,11 @@ class ConnectionCore(ChainTop):
                 self.below.want(1)
             break
         if self._inbox:
+            what = "the peer still sends; receive until EndOfStream first"
+            if not self._ending:
+                what = "something has arrived that nobody has received; receive it first"
             raise LocalProtocolError(
-                "cannot detach: the peer still sends; receive until EndOfStream first",
+                f"cannot detach: {what}",
                 layer="connection",
                 path=self.chain.path,
             )

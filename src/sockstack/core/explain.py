@@ -112,7 +112,7 @@ def explain(layers: Sequence[LayerSpec]) -> str:
     else:
         records = fold(whole)
     parts = [_wrapped(format_stack(layers)), "", *_table(whole, records), ""]
-    wire = list(_wire(layers))
+    wire = list(_wire(layers, records))
     if wire:
         parts += ["On the wire, a field a line:", *wire, ""]
     parts.append(_sums(records[0]))
@@ -180,12 +180,13 @@ def _size(size: int) -> str:
     return f"{size} B"
 
 
-def _wire(layers: Sequence[LayerSpec]) -> Iterator[str]:
+def _wire(layers: Sequence[LayerSpec], records: Sequence[Capabilities]) -> Iterator[str]:
     """The header fields of each layer, in wire order."""
     width = max(len(spec.name) for spec in layers)
-    for spec in layers:
+    for index, spec in enumerate(layers):
         name = spec.name
-        for entry in spec.header:
+        below = records[min(index + 1, len(records) - 1)]  # a transport has nothing below it
+        for entry in spec.header_over(below):
             size = str(entry.size) if entry.size else "varies"
             text = f"  {name:{width}}  {entry.name} ({size}{', once' if entry.once else ''})"
             if entry.meaning:

@@ -190,6 +190,10 @@ class LayerSpec(Composable):
         """The fields this layer writes, in wire order."""
         return ()
 
+    def header_over(self, below: Capabilities) -> tuple[Header, ...]:
+        """The fields it writes over a certain record, where that makes a difference."""
+        return self.header
+
     @property
     def placement(self) -> Placement:
         """Whether it belongs above or below what intermediaries rewrite (rule R4)."""

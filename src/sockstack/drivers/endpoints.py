@@ -188,6 +188,7 @@ class ListenerCore:
 
     Attributes:
         address: where it listens, with the real port.
+        error: why nobody can be accepted at the moment, or None.
         inherit: a forked child goes on accepting.
     """
 
@@ -210,7 +211,7 @@ class ListenerCore:
         for spec in specs:
             spec.prepare(Role.LISTENER)
         self.specs = specs
-        self.trouble: SockstackError | None = None
+        self.error: SockstackError | None = None
         self._hub = hub
         self._owner = owner
         self._options = options
@@ -235,6 +236,7 @@ class ListenerCore:
         self._openings.clear()
 
     def _accepted(self, link: Link) -> None:
+        self.error = None
         if len(self._openings) >= self._options.openings:
             oldest = next(iter(self._openings))
             del self._openings[oldest]
@@ -261,5 +263,6 @@ class ListenerCore:
         logger("endpoint").debug("a connection to %s did not open: %s", self.address, error)
 
     def _troubled(self, error: SockstackError) -> None:
-        self.trouble = error
-        logger("endpoint").warning("listening on %s: %s", self.address, error)
+        if self.error is None:  # it comes again and again as long as it lasts
+            logger("endpoint").warning("listening on %s: %s", self.address, error)
+        self.error = error

@@ -50,6 +50,11 @@ class Listener:
         """Where it listens, with the real port: text that a transport takes to dial it."""
         return self._core.address
 
+    @property
+    def error(self) -> SockstackError | None:
+        """Why nobody can be accepted at the moment (no descriptors are left, say); None if all is well."""
+        return self._core.error
+
     def close(self) -> None:
         """Accept no more. Open connections stay."""
         with self._lock():

@@ -2,13 +2,14 @@
 
 Wire, over a Unix stream socket between the two processes; the descriptor rides on the first octet::
 
-    'S' 'K' 'H' 1   LL LL LL LL   leftover        length of the leftover, big-endian
+    'S' 'K' 'H' 1   LL LL LL LL LL LL LL LL   leftover        length of the leftover, big-endian
 
 Nothing is copied between the two from then on: it is the same connection. Layers that can stop between two units
 (framers, filters) are taken off on the way; one with a state of its own, such as a key, cannot travel and is refused.
 Such a connection can only be relayed.
 
-Security: whoever holds the other end of the channel gets the connection. Leave the channel to processes that you trust.
+Security: whoever holds the other end of the channel gets the connection, and can make the taker keep what it sends:
+there is no limit but that of the layers that had received it. Leave the channel to processes that you trust.
 """
 
 from __future__ import annotations
@@ -26,10 +27,8 @@ from ..transports.link import StreamLink
 
 __all__ = ["Parcel", "pack", "receive", "release", "send"]
 
-HEAD = struct.Struct(">4sI")
+HEAD = struct.Struct(">4sQ")
 MAGIC = b"SKH\x01"
-LONGEST = 16 << 20
-"""Bytes of leftover that are taken; what one side had received beyond a message or two."""
 
 
 class Parcel:
@@ -125,7 +124,7 @@ def _receive(channel: socket.socket) -> Parcel:
         data += _exactly(channel, HEAD.size - len(data))
         magic, size = HEAD.unpack(data)
         sockets = [fd for fd in fds if stat.S_ISSOCK(os.fstat(fd).st_mode)]
-        if magic != MAGIC or size > LONGEST or not sockets:
+        if magic != MAGIC or not sockets:
             raise RemoteProtocolError("what came is no handed-over connection", layer="handover")
         leftover = _exactly(channel, size)
         return Parcel(socket.socket(fileno=fds.pop()), leftover)

@@ -17,7 +17,13 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, TypeVar, cast
 
 from ..core.capabilities import STREAM, Capabilities, Ordered, Requirement, Unit
-from ..core.errors import IncompatiblePeer, LocalProtocolError, RemoteProtocolError, TooBig
+from ..core.errors import (
+    IncompatiblePeer,
+    LocalProtocolError,
+    RemoteProtocolError,
+    StackError,
+    TooBig,
+)
 from ..core.framing import LengthFramer
 from ..core.interfaces import Message, Pipe, Stream
 from ..core.layer import Layer
@@ -71,6 +77,14 @@ class Sp(LayerSpec, Spec[Stream | Message, Pipe]):
     name: ClassVar[str] = "sp"
     kind: ClassVar[Kind] = Kind.MAPPING
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.max_size < 1 << 63:
+            raise StackError(
+                f"sp: max_size is 1 to 2**63 - 1 bytes, not {self.max_size!r}",
+                layer="sp",
+                field="max_size",
+            )
+
     @property
     def requires(self) -> tuple[Requirement, ...]:
         return (STREAM, CARRIED)
@@ -88,11 +102,13 @@ class Sp(LayerSpec, Spec[Stream | Message, Pipe]):
             features=features,
         )
 
-    @property
-    def header(self) -> tuple[Header, ...]:
+    def header_over(self, below: Capabilities) -> tuple[Header, ...]:
+        if below.unit is Unit.MESSAGE:
+            return ()
         return (
             Header("hello", 8, "00 'SP' 00, protocol number, reserved", once=True),
-            Header("length", 8, "of what follows, big-endian; a type octet 01 before it on unix"),
+            *((Header("type", 1, "01"),) if "sp_type_octet" in below.features else ()),
+            Header("length", 8, "of what follows, big-endian"),
         )
 
     def build(self, build: Build) -> Layer:

@@ -98,11 +98,12 @@ class Fields:
         if above is None:
             return
         room = above.derive(record).head - record.head
-        fields = list(_filling(room, (field for field in above.header if not field.once)))
+        header = above.header_over(record)
+        fields = list(_filling(room, (field for field in header if not field.once)))
         if sum(field.size for field in fields) == room:
             self._fields = fields
         if self._stream:
-            once = [field for field in above.header if field.once]
+            once = [field for field in header if field.once]
             self._once = [once, list(once)]
 
     def of(self, outwards: bool, data: bytes, *, first: bool) -> list[tuple[str, bytes]]:

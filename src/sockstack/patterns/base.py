@@ -109,7 +109,7 @@ class Raw(Junction):
 
     # Messages.
 
-    def put(self, header: bytes, body: Chunks, route: int) -> bool:
+    def put(self, header: bytes, body: Chunks) -> bool:
         """Send one message; False: not now."""
         raise LocalProtocolError("this pattern does not send", layer=self.head.name)
 
@@ -168,7 +168,7 @@ class RawHead(Head):
 
     def offer_message(self, message: Message) -> bool:
         raw = self._raw
-        if not raw.put(message.header, raw.encode(message.body), message.pipe):
+        if not raw.put(message.header, raw.encode(message.body)):
             return False
         raw.stats.sent += 1
         return True

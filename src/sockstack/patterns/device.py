@@ -77,7 +77,7 @@ class Device:
                 pipe, header, body = popped
                 passed = self._pass(body, outward)
                 if passed is not None:
-                    sink.put(source.route_header(pipe, header), sink.encode(passed), 0)
+                    sink.put(source.route_header(pipe, header), sink.encode(passed))
                     self.forwarded += 1
             sink.head.sendable.add(pump)
 

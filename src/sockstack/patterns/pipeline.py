@@ -85,7 +85,7 @@ class RawPush(Raw):
     def receive(self, pipe: Pipe, units: list[bytes]) -> None:
         self.stats.dropped += len(units)
 
-    def put(self, header: bytes, body: Chunks, route: int) -> bool:
+    def put(self, header: bytes, body: Chunks) -> bool:
         pipe = self.ring.next()
         if pipe is None:
             self.check()

@@ -147,7 +147,7 @@ class RawReq(Raw):
         if incoming:
             self.arrive(pipe, incoming)
 
-    def put(self, header: bytes, body: Chunks, route: int) -> bool:
+    def put(self, header: bytes, body: Chunks) -> bool:
         pipe = self.ring.next()
         if pipe is None:
             self.check()
@@ -362,8 +362,8 @@ class RawRep(Raw):
         if incoming:
             self.arrive(pipe, incoming)
 
-    def put(self, header: bytes, body: Chunks, route: int) -> bool:
-        """``header`` begins with the id of the pipe to answer, as it came; ``route`` says nothing new.
+    def put(self, header: bytes, body: Chunks) -> bool:
+        """``header`` begins with the id of the pipe to answer, as it came.
 
         A device hands on whatever header a peer's answer had: one that names no pipe goes nowhere.
         """
