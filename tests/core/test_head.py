@@ -118,9 +118,9 @@ def test_a_message() -> None:
 def test_stats() -> None:
     stats = Stats(sent=1)
     stats.lost += 5
-    names = {"sent", "received", "dropped", "refused", "resent", "lost"}
     shot = stats.snapshot()
-    assert set(shot) == names
-    assert shot == {**dict.fromkeys(names, 0), "sent": 1, "lost": 5}
+    assert (shot.pop("sent"), shot.pop("lost")) == (1, 5)
+    assert set(shot.values()) == {0}
+    shot = stats.snapshot()
     stats.sent = 2
     assert shot["sent"] == 1

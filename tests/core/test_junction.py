@@ -316,3 +316,30 @@ def test_taking_turns_is_even(joins: list[int]) -> None:
     present = len(set(joins))
     turns = [ring.next() for _ in range(3 * present)]
     assert all(turns.count(pipes[number]) == 3 for number in set(joins))
+
+
+def test_priorities_come_before_turns() -> None:
+    """Pipes with a lower number are served first, both ways; those of one number take turns."""
+    ring, queue = Ring(), FairQueue[str]()
+    pipes = [
+        Pipe(Log(), number, priority, priority) for number, priority in enumerate((8, 1, 8, 1))
+    ]
+    for pipe in pipes:
+        wire(pipe, [Bottom()])
+        ring.add(pipe)
+        queue.put(pipe, f"of {pipe.id}")
+    assert len(ring) == 2
+    assert [getattr(ring.next(), "id", None) for _ in range(3)] == [1, 3, 1]
+    for number in (1, 3):
+        ring.remove(pipes[number])
+    assert [getattr(ring.next(), "id", None) for _ in range(3)] == [0, 2, 0]
+    ring.add(pipes[3])
+    assert ring.next() is pipes[3]
+    assert len(queue) == 4
+    assert [queue.take() for _ in range(5)] == [
+        (pipes[1], "of 1"),
+        (pipes[3], "of 3"),
+        (pipes[0], "of 0"),
+        (pipes[2], "of 2"),
+        None,
+    ]

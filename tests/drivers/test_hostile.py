@@ -377,7 +377,7 @@ async def test_a_request_with_too_many_words(driver: Driver, wire: Place, hops: 
         with fort.attack(HELLO, lost, near) as attacker:
             reply = ANSWER + fort.message(HOP * 2 + ID + b"re: from near")
             assert await exactly(attacker, len(reply)) == reply
-            assert fort.rep.stats()["dropped"] == 1
+            assert fort.rep.stats()["looped"] == 1
             assert len(fort.rep.pipes) == 2
 
 

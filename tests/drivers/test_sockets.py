@@ -77,7 +77,7 @@ async def test_what_a_pattern_cannot_do_now(driver: Driver, anywhere: Place) -> 
     req, rep = await pair(driver, anywhere, Req(), Rep())
     with pytest.raises(LocalProtocolError, match="send a request first"):
         await req.recv()
-    with pytest.raises(LocalProtocolError, match="receive one first"):
+    with pytest.raises(LocalProtocolError, match="receive first"):
         await rep.send(b"unasked")
 
 

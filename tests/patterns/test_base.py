@@ -223,13 +223,32 @@ def test_raw_rep_shows_the_pipe_and_all_words_and_answers_by_them() -> None:
     assert rig.stats.sent == 2
 
 
-def test_raw_rep_drops_what_finds_no_pipe_or_a_busy_one() -> None:
+def test_raw_rep_drops_what_finds_no_pipe() -> None:
+    rig = Rig(Rep(raw=True))
+    assert rig.head.offer_message(Message(b"a", b"\0\0\0\x63" + REQUEST))
+    assert rig.stats.unheard == 1
+
+
+def test_raw_rep_lets_answers_wait_for_a_busy_pipe_up_to_a_mark() -> None:
     rig = Rig(Rep(raw=True))
     peer = rig.peer(ready=False)
-    assert rig.head.offer_message(Message(b"a", peer.id.to_bytes(4, "big") + REQUEST))
-    assert rig.head.offer_message(Message(b"a", b"\0\0\0\x63" + REQUEST))
+    header = peer.id.to_bytes(4, "big") + REQUEST
+    for number in range(70):
+        assert rig.head.offer_message(Message(b"%d" % number, header))
     assert peer.sent == []
-    assert rig.stats.dropped == 2
+    assert (rig.stats.shed, peer.pipe.shed) == (6, 6)
+    assert peer.pipe.unsent == sum(len(REQUEST + b"%d" % number) for number in range(64))
+    peer.busy(False)
+    assert peer.sent == [REQUEST + b"%d" % number for number in range(64)]
+    assert (peer.pipe.sent, peer.pipe.unsent) == (64, 0)
+
+
+def test_what_waits_for_a_pipe_is_lost_with_it() -> None:
+    rig = Rig(Rep(raw=True))
+    peer = rig.peer(ready=False)
+    assert rig.head.offer_message(Message(b"abc", peer.id.to_bytes(4, "big") + REQUEST))
+    peer.lose()
+    assert rig.stats.lost == len(REQUEST + b"abc")
 
 
 @pytest.mark.parametrize("header", [b"", REQUEST, b"\0\0\0\1\x80\0\0"])

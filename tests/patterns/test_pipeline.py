@@ -23,7 +23,7 @@ def test_what_a_peer_sends_to_push_is_dropped_and_the_pipe_stays() -> None:
     rig = Rig(Push())
     peer = rig.peer()
     peer.deliver(b"no", b"thanks")
-    assert rig.stats.dropped == 2
+    assert rig.stats.stray == 2
     assert peer.closed == []
     assert peer.wire.credit == MANY
 

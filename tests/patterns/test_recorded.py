@@ -104,7 +104,7 @@ def play(record: dict[str, Any], side: str, step: int, first: int) -> None:
     assert b"".join(peer.sent) == b"".join(ours)
     peer.wire.above.ended()
     assert peer.closed == [None]
-    assert rig.stats.snapshot() | {"dropped": 0, "lost": 0} == rig.stats.snapshot()
+    assert rig.stats.snapshot() | {"stray": 0, "lost": 0} == rig.stats.snapshot()
 
 
 @pytest.mark.parametrize(("name", "side"), EXCHANGES)

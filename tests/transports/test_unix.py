@@ -213,3 +213,16 @@ class TestTheFile:
             Listening(hub, Unix(path))
         assert hub.watches == []
         assert not hub.needy
+
+
+def test_without_descriptors_a_dial_fails_and_may_be_tried_again(
+    hub: SelectHub, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(*args: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "socket", none_left)
+        error = Dialing(hub, Unix(path)).error()
+    assert isinstance(error, EndpointError)
+    assert error.errno == errno.EMFILE

@@ -36,22 +36,32 @@ class Message:
 
 @dataclass(slots=True)
 class Stats:
-    """Counters of one socket, in messages but for the last.
+    """Counters of one socket, in messages but for the last. Whatever is dropped is counted by its reason.
 
     Attributes:
-        sent: accepted from the caller and handed to a pipe.
+        sent: accepted from the caller and handed on.
         received: handed to the caller, or ready for it.
-        dropped: came from a peer and fitted nothing (a late reply, data where none belongs).
-        refused: came from a peer and did not pass an end filter.
         resent: requests sent again.
-        lost: bytes on the wire that were accepted, and were gone with a pipe before the kernel had taken them.
+        stray: came from a peer and fitted nothing (a late reply, data where none belongs).
+        looped: came over more hops than allowed.
+        refused: came from a peer and did not pass an end filter.
+        unmatched: came from a peer, and there was no subscription to it.
+        overrun: came from a peer and found the queue of those who receive full.
+        shed: were not sent to a peer whose queue was full; one message counts for each such peer.
+        unheard: were sent where nobody was (any more).
+        lost: bytes that were accepted, and were gone with a pipe before the kernel had taken them.
     """
 
     sent: int = 0
     received: int = 0
-    dropped: int = 0
-    refused: int = 0
     resent: int = 0
+    stray: int = 0
+    looped: int = 0
+    refused: int = 0
+    unmatched: int = 0
+    overrun: int = 0
+    shed: int = 0
+    unheard: int = 0
     lost: int = 0
 
     def snapshot(self) -> dict[str, int]:

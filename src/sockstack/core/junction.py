@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from .chain import ChainTop
 from .errors import SockstackError
-from .layer import MANY
+from .framing import size_of
+from .layer import MANY, Chunks
 
 if TYPE_CHECKING:
     from .capabilities import Capabilities
@@ -53,6 +54,10 @@ class Gate:
             self.leader()
 
 
+PRIORITY = 8
+"""Of a pipe whose endpoint says nothing else; 1 is served first, 16 last."""
+
+
 class Pipe(ChainTop):
     """One peer of a junction: the top of a connection's chain.
 
@@ -60,17 +65,48 @@ class Pipe(ChainTop):
         id: 1 to 2**31 - 1, unique among the live pipes of the process.
         alive: between the junction's ``attached`` and ``detached``.
         ready: the stack below takes more without queueing.
+        backlog: messages that wait until it is ready, where the pattern keeps some.
+        send_priority, recv_priority: pipes with a lower number are served first.
+        sent, received: messages handed down and come up.
+        shed: messages that were not sent because the backlog was full.
     """
 
-    __slots__ = ("alive", "batches", "id", "junction", "ready")
+    __slots__ = (
+        "alive",
+        "backlog",
+        "batches",
+        "id",
+        "junction",
+        "ready",
+        "received",
+        "recv_priority",
+        "send_priority",
+        "sent",
+        "shed",
+    )
 
-    def __init__(self, junction: Junction, number: int) -> None:
+    def __init__(
+        self,
+        junction: Junction,
+        number: int,
+        send_priority: int = PRIORITY,
+        recv_priority: int = PRIORITY,
+    ) -> None:
         super().__init__()
         self.junction = junction
         self.id = number
         self.alive = False
         self.ready = True
+        self.backlog: deque[Chunks] = deque()
         self.batches = 0
+        self.send_priority = send_priority
+        self.recv_priority = recv_priority
+        self.sent = self.received = self.shed = 0
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that were accepted for this peer and that no kernel has taken."""
+        return self.chain.unsent + sum(map(size_of, self.backlog))
 
     def opened(self, record: Capabilities) -> None:
         self.alive = True
@@ -78,6 +114,7 @@ class Pipe(ChainTop):
         self.tell_opened()
 
     def receive(self, units: list[bytes]) -> None:
+        self.received += len(units)
         self.junction.receive(self, units)
 
     def writable(self, flag: bool) -> None:
@@ -126,11 +163,15 @@ class Junction:
 
 
 class Ring:
-    """The pipes that take more, in the order in which they became ready: taking turns is round robin."""
+    """The pipes that take more, in the order in which they became ready: taking turns is round robin.
 
-    __slots__ = ("_pipes",)
+    Only those of the best priority have turns; the others wait until none of these is ready.
+    """
+
+    __slots__ = ("_levels", "_pipes")
 
     def __init__(self) -> None:
+        self._levels: dict[int, deque[Pipe]] = {}
         self._pipes: deque[Pipe] = deque()
 
     def __bool__(self) -> bool:
@@ -141,13 +182,22 @@ class Ring:
 
     def add(self, pipe: Pipe) -> None:
         """The pipe is ready; it comes last."""
-        if pipe not in self._pipes:
-            self._pipes.append(pipe)
+        level = self._levels.setdefault(pipe.send_priority, deque())
+        if pipe not in level:
+            level.append(pipe)
+            self._choose()
 
     def remove(self, pipe: Pipe) -> None:
         """The pipe is not ready, or gone."""
-        if pipe in self._pipes:
-            self._pipes.remove(pipe)
+        level = self._levels.get(pipe.send_priority)
+        if level is not None and pipe in level:
+            level.remove(pipe)
+            self._choose()
+
+    def _choose(self) -> None:
+        """Turns are taken on the best level where a pipe is ready."""
+        best = min((number for number, level in self._levels.items() if level), default=None)
+        self._pipes = deque() if best is None else self._levels[best]
 
     def next(self) -> Pipe | None:
         """The pipe that has waited longest, which then comes last; None if there is none."""
@@ -161,38 +211,49 @@ class Ring:
 
 
 class FairQueue(Generic[B]):
-    """Batches from many pipes, taken in the order of arrival, with a high-water mark for each pipe.
+    """Batches from many pipes, by priority and then in the order of arrival, with a high-water mark for each pipe.
 
     A batch is what one read of a pipe gave. A pipe with ``high`` batches waiting is stopped until they are taken, so
     one that sends a lot neither starves the others nor fills the memory.
     """
 
-    __slots__ = ("_batches", "_high")
+    __slots__ = ("_high", "_levels")
 
     def __init__(self, high: int = 8) -> None:
-        self._batches: deque[tuple[Pipe, B]] = deque()
+        self._levels: dict[int, deque[tuple[Pipe, B]]] = {}
         self._high = high
 
     def __len__(self) -> int:
-        return len(self._batches)
+        return sum(map(len, self._levels.values()))
 
     def put(self, pipe: Pipe, batch: B) -> None:
         """Add a batch; stop its pipe at the mark."""
-        self._batches.append((pipe, batch))
+        level = self._levels.get(pipe.recv_priority)
+        if level is None:
+            level = self._add_level(pipe.recv_priority)
+        level.append((pipe, batch))
         pipe.batches += 1
         if pipe.batches == self._high:
             pipe.below.want(0)
 
     def clear(self) -> None:
         """Drop everything."""
-        self._batches.clear()
+        self._levels.clear()
 
     def take(self) -> tuple[Pipe, B] | None:
-        """The oldest batch, or None; its pipe may go on."""
-        if not self._batches:
-            return None
-        pipe, batch = self._batches.popleft()
-        pipe.batches -= 1
-        if pipe.batches == self._high - 1 and pipe.alive:
-            pipe.below.want(MANY)
-        return pipe, batch
+        """The oldest batch of the best priority, or None; its pipe may go on."""
+        for level in self._levels.values():
+            if level:
+                pipe, batch = level.popleft()
+                pipe.batches -= 1
+                if pipe.batches == self._high - 1 and pipe.alive:
+                    pipe.below.want(MANY)
+                return pipe, batch
+        return None
+
+    def _add_level(self, priority: int) -> deque[tuple[Pipe, B]]:
+        """A level of its own, in its place among the others."""
+        level: deque[tuple[Pipe, B]] = deque()
+        self._levels[priority] = level
+        self._levels = dict(sorted(self._levels.items()))
+        return level

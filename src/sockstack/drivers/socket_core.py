@@ -199,7 +199,7 @@ class SocketCore:
 
     def unsent(self) -> int:
         """Bytes accepted that no kernel has taken yet."""
-        return sum(pipe.chain.unsent for pipe in self.raw.pipes.values())
+        return sum(pipe.unsent for pipe in self.raw.pipes.values())
 
     def after_fork(self, kept: bool, why: str) -> None:
         """In a forked child: the connections are the parent's, and so is everything unless something was ``kept``."""

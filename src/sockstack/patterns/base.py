@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, TypeAlias
 
 from ..core.capabilities import Capabilities, Requirement, Unit
-from ..core.errors import Closed, LocalProtocolError
+from ..core.errors import Closed, LocalProtocolError, StackError
 from ..core.filtering import FilterChain
 from ..core.head import Head, Message, Stats
 from ..core.hub import Timing
@@ -13,7 +14,7 @@ from ..core.junction import FairQueue, Junction, Pipe, Ring
 from ..core.layer import MANY, Chunks
 from ..core.spec import Kind, LayerSpec
 
-__all__ = ["Incoming", "PatternSpec", "Raw", "RawHead"]
+__all__ = ["Incoming", "PatternSpec", "Raw", "RawHead", "check_ttl"]
 
 Incoming: TypeAlias = tuple[bytes, bytes]
 """Header words and body of a message that came in."""
@@ -50,8 +51,26 @@ class PatternSpec(LayerSpec):
         raise NotImplementedError
 
 
+def check_ttl(name: str, ttl: int) -> None:
+    """Refuse a number of hops that no header can count.
+
+    Raises:
+        StackError: it is none of 1 to 255.
+    """
+    if not 1 <= ttl <= 255:
+        raise StackError(f"{name}: ttl is 1 to 255, not {ttl!r}", layer=name, field="ttl")
+
+
 class Raw(Junction):
-    """A raw half: pipes in turn on the way out, a fair queue of (header, body) on the way in."""
+    """A raw half: pipes in turn on the way out, a fair queue of (header, body) on the way in.
+
+    Attributes:
+        depth: messages that may wait for one pipe to take more, where a pattern lets any wait.
+        keeps_newest: of more than that, the oldest are dropped, and not the newest.
+    """
+
+    depth: int = 0
+    keeps_newest = False
 
     def __init__(self, env: Timing, filters: FilterChain | None, stats: Stats) -> None:
         self.env = env
@@ -98,9 +117,14 @@ class Raw(Junction):
     def detached(self, pipe: Pipe) -> None:
         self.pipes.pop(pipe.id, None)
         self.ring.remove(pipe)
-        self.stats.lost += pipe.chain.unsent
+        self.stats.lost += pipe.unsent
 
     def writable(self, pipe: Pipe) -> None:
+        if pipe.ready and pipe.backlog:
+            units = tuple(pipe.backlog)
+            pipe.backlog.clear()
+            pipe.sent += len(units)
+            pipe.below.send(units)
         if pipe.ready:
             self.ring.add(pipe)
             self.head.sendable.open()
@@ -112,6 +136,23 @@ class Raw(Junction):
     def put(self, header: bytes, body: Chunks) -> bool:
         """Send one message; False: not now."""
         raise LocalProtocolError("this pattern does not send", layer=self.head.name)
+
+    def give(self, pipe: Pipe, units: Sequence[Chunks]) -> None:
+        """Hand messages to one pipe, or let them wait for it; what finds no room is dropped and counted."""
+        if pipe.ready:
+            pipe.sent += len(units)
+            pipe.below.send(units)
+            return
+        backlog = pipe.backlog
+        backlog.extend(units)
+        over = max(0, len(backlog) - self.depth)
+        self.stats.shed += over
+        pipe.shed += over
+        for _ in range(over):
+            if self.keeps_newest:
+                backlog.popleft()
+            else:
+                backlog.pop()
 
     def pop(self) -> tuple[Pipe, bytes, bytes] | None:
         """The next message that came in, with its pipe; None: none now."""

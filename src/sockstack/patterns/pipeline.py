@@ -83,13 +83,14 @@ class RawPush(Raw):
     """Pipes in turn; nothing comes back."""
 
     def receive(self, pipe: Pipe, units: list[bytes]) -> None:
-        self.stats.dropped += len(units)
+        self.stats.stray += len(units)
 
     def put(self, header: bytes, body: Chunks) -> bool:
         pipe = self.ring.next()
         if pipe is None:
             self.check()
             return False
+        pipe.sent += 1
         pipe.below.send((body,))
         return True
 
@@ -133,6 +134,7 @@ class PushHead(Head):
             if pipe is None:
                 raw.check()
                 return False
+            pipe.sent += 1
             pipe.below.send((unit,))
             if pipe.alive or not raw.rescue(pipe, (unit,)):
                 raw.stats.sent += 1
@@ -152,6 +154,7 @@ class PushHead(Head):
                 units = raw.filters.encode(units)
             pipe = raw.ring.next()
             assert pipe is not None
+            pipe.sent += len(units)
             pipe.below.send(units)
             done = stop if pipe.alive else stop - raw.rescue(pipe, units)
         if not done:

@@ -1,12 +1,4 @@
-"""REQ and REP: questions and answers. SP protocol numbers 0x30 and 0x31.
-
-Wire (RFC draft sp-request-reply-01, and what NNG, nanomsg and mangos do)::
-
-    [0|pipe id] … [0|pipe id] [1|request id] body      words of 32 bits, big-endian
-
-A requester writes the id word only; each device puts the id of the pipe a request came in on in front, and takes it off
-again when the answer comes back.
-"""
+"""REQ and REP: questions and answers. SP protocol numbers 0x30 and 0x31; for the header see :mod:`.backtrace`."""
 
 from __future__ import annotations
 
@@ -14,7 +6,7 @@ from collections import deque
 from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
-from ..core.errors import LocalProtocolError, PeerAborted, RemoteProtocolError, StackError
+from ..core.errors import LocalProtocolError, PeerAborted
 from ..core.filtering import FilterChain
 from ..core.head import Head, Message, Stats
 from ..core.hub import Cancellable, Timing
@@ -23,12 +15,19 @@ from ..core.interfaces import Pipe as PipeInterface
 from ..core.junction import Pipe
 from ..core.layer import Chunks
 from ..core.spec import Header, Spec
-from .base import Incoming, PatternSpec, Raw, RawHead
+from .backtrace import (
+    FIRST_ID,
+    LAST_ID,
+    MOST_WORDS,
+    AnswerHead,
+    RawAnswerHead,
+    RawAnswers,
+    Worded,
+    headed,
+)
+from .base import Incoming, PatternSpec, Raw, RawHead, check_ttl
 
 __all__ = ["Rep", "RepOps", "Req", "ReqOps"]
-
-REQUEST_IDS = 0x80000000
-LAST_ID = 0xFFFFFFFF
 
 
 class ReqOps(CanSend, CanRecv, CanContext):
@@ -81,7 +80,8 @@ class Rep(PatternSpec, Spec[PipeInterface, Pattern[RepOps]]):
 
     Args:
         ttl: words that a request may carry, its id included: 1 to 255, so ``ttl - 1`` devices. One with more is
-        dropped. raw: no bookkeeping; messages carry their header words. For devices.
+            dropped.
+        raw: no bookkeeping; messages carry their header words. For devices.
     """
 
     _: KW_ONLY
@@ -94,64 +94,30 @@ class Rep(PatternSpec, Spec[PipeInterface, Pattern[RepOps]]):
     verbatim: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if not 1 <= self.ttl <= 255:
-            raise StackError(f"rep: ttl is 1 to 255, not {self.ttl}", layer="rep", field="ttl")
+        check_ttl(self.name, self.ttl)
 
     @property
     def header(self) -> tuple[Header, ...]:
         return (Header("request id", 4, "as it came; hops of devices in front, 4 bytes each"),)
 
     def head(self, env: Timing, filters: FilterChain | None, stats: Stats) -> tuple[Head, Raw]:
-        raw = RawRep(env, filters, stats, self.ttl)
-        raw.head = RawRepHead(self.name, raw) if self.raw else RepHead(raw)
+        raw = RawAnswers(env, filters, stats, self.ttl)
+        raw.head = (RawAnswerHead if self.raw else AnswerHead)(self.name, raw)
         return raw.head, raw
 
 
-def end_of_words(unit: bytes, most: int) -> int:
-    """Where the body begins: after the first word with the top bit set.
-
-    Returns:
-        The position; -1 if the unit ends before such a word; -2 if there are more than ``most`` words.
-    """
-    size = len(unit)
-    for count in range(1, most + 1):
-        start = 4 * count - 4
-        if start + 4 > size:
-            return -1
-        if unit[start] & 0x80:
-            return start + 4
-    return -2
-
-
-def headed(header: bytes, body: Chunks) -> tuple[bytes, ...]:
-    """A body behind its header."""
-    return (header, *body) if isinstance(body, tuple) else (header, body)
-
-
-class RawReq(Raw):
+class RawReq(Worded):
     """Requests to pipes in turn; answers with the words that devices left on them."""
 
-    def receive(self, pipe: Pipe, units: list[bytes]) -> None:
-        incoming: list[Incoming] = []
-        for unit in units:
-            stop = 4 if len(unit) >= 4 and unit[0] & 0x80 else end_of_words(unit, 255)
-            if stop > 0:
-                incoming.append((unit[:stop], unit[stop:]))
-            elif stop == -1:
-                if incoming:
-                    self.arrive(pipe, incoming)
-                pipe.close(RemoteProtocolError("an answer without a request id", layer="req"))
-                return
-            else:
-                self.stats.dropped += 1
-        if incoming:
-            self.arrive(pipe, incoming)
+    def __init__(self, env: Timing, filters: FilterChain | None, stats: Stats) -> None:
+        super().__init__(env, filters, stats, MOST_WORDS)
 
     def put(self, header: bytes, body: Chunks) -> bool:
         pipe = self.ring.next()
         if pipe is None:
             self.check()
             return False
+        pipe.sent += 1
         pipe.below.send((headed(header, body),))
         return True
 
@@ -166,7 +132,7 @@ class Requests(RawReq):
         self.resend = resend
         self.waiting: dict[bytes, ReqHead] = {}
         self._homeless: deque[ReqHead] = deque()
-        self._next_id = env.randbits(31) | REQUEST_IDS
+        self._next_id = env.randbits(31) | FIRST_ID
         self._timer: Cancellable | None = None
         self.head = ReqHead(self)
 
@@ -180,8 +146,8 @@ class Requests(RawReq):
             self.waiting.pop(asker.id, None)
         number = self._next_id
         while (key := number.to_bytes(4, "big")) in self.waiting:  # since 2**31 requests, that is
-            number = number + 1 if number < LAST_ID else REQUEST_IDS
-        self._next_id = number + 1 if number < LAST_ID else REQUEST_IDS
+            number = number + 1 if number < LAST_ID else FIRST_ID
+        self._next_id = number + 1 if number < LAST_ID else FIRST_ID
         asker.id = key
         if self.filters is not None:
             body = self.encode(body)
@@ -194,6 +160,7 @@ class Requests(RawReq):
             asker.due = self.env.now() + self.resend
             if self._timer is None:
                 self._timer = self.env.call_at(asker.due, self._tick)
+        pipe.sent += 1
         pipe.below.send((asker.unit,))
         return True
 
@@ -210,7 +177,7 @@ class Requests(RawReq):
         for header, body in incoming:
             asker = self.waiting.get(header)
             if asker is None:
-                self.stats.dropped += 1
+                self.stats.stray += 1
                 continue
             if filters is not None:
                 passed, refused = filters.decode([body])
@@ -270,6 +237,7 @@ class Requests(RawReq):
             asker.pipe = pipe
             asker.due = self.env.now() + self.resend
             self.stats.resent += 1
+            pipe.sent += 1
             pipe.below.send((asker.unit,))
 
     def _tick(self) -> None:
@@ -336,124 +304,4 @@ class ReqHead(Head):
     def close(self) -> None:
         self._requests.forget(self)
         self.answer = self.failure = None
-        super().close()
-
-
-class RawRep(Raw):
-    """Requests from all pipes in turn; an answer goes back where its header says, or nowhere."""
-
-    def __init__(self, env: Timing, filters: FilterChain | None, stats: Stats, ttl: int) -> None:
-        super().__init__(env, filters, stats)
-        self._ttl = ttl
-
-    def receive(self, pipe: Pipe, units: list[bytes]) -> None:
-        incoming: list[Incoming] = []
-        for unit in units:
-            stop = 4 if len(unit) >= 4 and unit[0] & 0x80 else end_of_words(unit, self._ttl)
-            if stop > 0:
-                incoming.append((unit[:stop], unit[stop:]))
-            elif stop == -1:
-                if incoming:
-                    self.arrive(pipe, incoming)
-                pipe.close(RemoteProtocolError("a request without a request id", layer="rep"))
-                return
-            else:
-                self.stats.dropped += 1
-        if incoming:
-            self.arrive(pipe, incoming)
-
-    def put(self, header: bytes, body: Chunks) -> bool:
-        """``header`` begins with the id of the pipe to answer, as it came.
-
-        A device hands on whatever header a peer's answer had: one that names no pipe goes nowhere.
-        """
-        pipe = self.pipes.get(int.from_bytes(header[:4], "big"))
-        if pipe is None or not pipe.ready:
-            self.check()
-            self.stats.dropped += 1
-            return True
-        pipe.below.send((headed(header[4:], body),))
-        return True
-
-    def detached(self, pipe: Pipe) -> None:
-        super().detached(pipe)
-        self.head.sendable.open()  # an answer that waits for this pipe has nowhere to go
-
-    @property
-    def can_put(self) -> bool:
-        return True
-
-    def route_header(self, pipe: Pipe, header: bytes) -> bytes:
-        return pipe.id.to_bytes(4, "big") + header
-
-
-class RawRepHead(RawHead):
-    """A raw REP socket: its caller is told when there is no telling whom to answer."""
-
-    def offer_message(self, message: Message) -> bool:
-        if len(message.header) < 8:
-            raise LocalProtocolError(
-                "a raw answer needs a header: the pipe's word, then the request's", layer="rep"
-            )
-        return super().offer_message(message)
-
-
-class RepHead(Head):
-    """A REP socket, or one context of it: at most one request being answered."""
-
-    name = "rep"
-
-    def __init__(self, raw: RawRep, socket: RepHead | None = None) -> None:
-        super().__init__()
-        self._raw = raw
-        self._pipe: Pipe | None = None
-        self._header = b""
-        if socket is not None:
-            self.receivable = socket.receivable
-            self.sendable = socket.sendable
-
-    def take(self) -> bytes | None:
-        if self.closed:
-            self.check()
-        popped = self._raw.pop()
-        if popped is None:
-            return None
-        self._pipe, self._header, body = popped
-        self._raw.stats.received += 1
-        return body
-
-    def take_message(self) -> Message | None:
-        body = self.take()
-        if body is None:
-            return None
-        assert self._pipe is not None
-        return Message(body, b"", self._pipe.id)
-
-    def offer(self, body: bytes) -> bool:
-        pipe = self._pipe
-        if pipe is None:
-            self.check()
-            self._raw.check()
-            raise LocalProtocolError(
-                "there is no request to answer: receive one first", layer="rep"
-            )
-        raw = self._raw
-        if pipe.alive:
-            if not pipe.ready:
-                return False
-            chunks: Chunks = body if raw.filters is None else raw.encode(body)
-            header = self._header
-            pipe.below.send((headed(header, chunks),))
-            raw.stats.sent += 1
-        else:
-            raw.check()
-            raw.stats.dropped += 1
-        self._pipe = None
-        return True
-
-    def context(self) -> Head:
-        return RepHead(self._raw, self)
-
-    def close(self) -> None:
-        self._pipe = None
         super().close()

@@ -7,7 +7,7 @@
     pair.run()
     assert pair.far.units == [b"hello"]
 
-``docs/writing-a-layer.md`` builds a layer and a transport step by step and tests them with this.
+``docs/writing-a-layer.md`` and ``docs/writing-a-transport.md`` build some step by step and test them with this.
 """
 
 from .clock import VirtualClock, VirtualHub

@@ -93,11 +93,14 @@ class Unix(TransportSpec, Spec[Os, Stream]):
         return RECORD
 
     def dial(self, hub: Hub, dialed: Dialed, failed: Failed) -> Cancellable:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-
         def refused(error: OSError) -> None:
             failed(socket_error(error, f"cannot connect to {self.path}", "unix"))
 
+        try:
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        except OSError as error:  # no descriptors are left
+            reason = error
+            return hub.call_at(hub.now(), lambda: refused(reason))
         return Connecting(
             hub, sock, self.address, lambda sock: dialed(UnixLink(hub, sock, self)), refused
         )

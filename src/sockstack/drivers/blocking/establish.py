@@ -134,7 +134,8 @@ def dial(stack: Any, *, timeout: float | None = None, handshake: float = 10.0) -
 
     Args:
         stack: a whole stack. With a pattern on top the result is a socket, which redials from then on; else a
-        connection. timeout: seconds that each ``send`` and ``recv`` of the result waits by default; None is for ever.
+            connection.
+        timeout: seconds that each ``send`` and ``recv`` of the result waits by default; None is for ever.
         handshake: seconds within which the connection must be open.
 
     Raises:
