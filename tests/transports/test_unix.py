@@ -89,7 +89,9 @@ class TestConnections:
             end.abort()
 
     def test_nobody_listens(self, hub: SelectHub, path: str) -> None:
-        error = Dialing(hub, Unix(path)).error()
+        dialing = Dialing(hub, Unix(path))
+        hub.advance(0)
+    error = dialing.error()
         assert isinstance(error, EndpointError)
         assert error.errno == errno.ENOENT
         assert str(error) == f"cannot connect to {path}: No such file or directory [unix]"
@@ -223,6 +225,8 @@ def test_without_descriptors_a_dial_fails_and_may_be_tried_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(socket, "socket", none_left)
-        error = Dialing(hub, Unix(path)).error()
+        dialing = Dialing(hub, Unix(path))
+        hub.advance(0)
+    error = dialing.error()
     assert isinstance(error, EndpointError)
     assert error.errno == errno.EMFILE
