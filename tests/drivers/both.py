@@ -259,7 +259,7 @@ class Threaded:
         value = getattr(self.target, name)
         if name in WAITING:
             return functools.partial(self._call, value)
-        if name == "context":
+        if name in ("context", "events"):
             return lambda: Threaded(value(), self._driver)
         return value
 

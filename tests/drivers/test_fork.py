@@ -205,7 +205,7 @@ def test_forking_while_others_wait() -> None:
     """Threads of the parent hold locks and wait; in the child they do not exist."""
     with Socket(Rep(), listen=Sp() | Tcp("127.0.0.1:0")) as rep:
         (endpoint,) = rep._core.endpoints
-        where = Sp() | Tcp(endpoint.address)  # type: ignore[union-attr]
+        where = Sp() | Tcp(endpoint.address)
         listener = rep.listen(Sp() | Inproc("fork-wait"))
         stop = threading.Event()
 

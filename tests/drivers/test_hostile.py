@@ -112,10 +112,10 @@ class Fort:
     def options(self, **changed: Any) -> Iterator[None]:
         """Other endpoint options for those who come meanwhile."""
         core = self.listener._core
-        usual = core._options
-        core._options = dataclasses.replace(usual, **changed)
+        usual = core.options
+        core.options = dataclasses.replace(usual, **changed)
         yield
-        core._options = usual
+        core.options = usual
 
     async def peer(self) -> Any:
         """A good peer, connected."""

@@ -75,7 +75,7 @@ def test_who_accepts_needs_no_thread_while_it_waits() -> None:
 
 def test_the_helper_accepts_while_the_caller_is_busy() -> None:
     with Socket(Rep(), listen=Sp() | Tcp("127.0.0.1:0")) as rep:
-        where = Sp() | Tcp(rep._core.endpoints[0].address)  # type: ignore[union-attr]
+        where = Sp() | Tcp(rep._core.endpoints[0].address)
         with sockstack.dial(Req() | where) as req:  # nobody but the helper can have let it in
             assert len(rep.pipes) == 1
             req.send(b"?")
@@ -106,7 +106,7 @@ def test_the_helper_writes_what_the_kernel_did_not_take() -> None:
 
 def test_the_helper_redials() -> None:
     with Socket(Pull(), listen=Sp() | Tcp("127.0.0.1:0")) as first:
-        where = Sp() | Tcp(first._core.endpoints[0].address)  # type: ignore[union-attr]
+        where = Sp() | Tcp(first._core.endpoints[0].address)
     with Socket(Push(), reconnect_min=0.001, reconnect_max=0.001) as push:
         dialler = push.dial(where)
         spin(lambda: dialler.error is not None)

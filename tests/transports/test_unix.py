@@ -89,9 +89,7 @@ class TestConnections:
             end.abort()
 
     def test_nobody_listens(self, hub: SelectHub, path: str) -> None:
-        dialing = Dialing(hub, Unix(path))
-        hub.advance(0)
-    error = dialing.error()
+        error = Dialing(hub, Unix(path)).error()
         assert isinstance(error, EndpointError)
         assert error.errno == errno.ENOENT
         assert str(error) == f"cannot connect to {path}: No such file or directory [unix]"

@@ -17,7 +17,7 @@ from ..core.junction import Gate
 from ..core.session import SessionCore
 from ..core.spec import Kind, LayerSpec, Role, Spec, Stack, layers_of
 from ..core.transport import Accepted, Bound, Dialed, Failed, Link, TransportSpec
-from .endpoints import DialerCore, EndpointOptions, ListenerCore
+from .endpoints import DialerCore, Endpoint, EndpointOptions, ListenerCore
 from .hub import BaseHub
 from .socket_core import hub_of
 
@@ -104,16 +104,21 @@ class DialCore:
         self._dialer = DialerCore(hub, self, specs, options, role, once=True)
         self._dialer.start()
 
-    def new_top(self) -> ChainTop:
+    def new_top(self, endpoint: Endpoint) -> ChainTop:
         return new_core(self._specs)
 
-    def connected(self, top: ChainTop) -> None:
+    def connected(self, top: ChainTop, endpoint: Endpoint) -> None:
         assert isinstance(top, ConnectionCore)
         top.on_closed = lambda error: None
         self._top = top
         self.gate.open()
 
-    def endpoint_failed(self, error: SockstackError) -> None:
+    def disconnected(self, top: ChainTop, endpoint: Endpoint, error: SockstackError | None) -> None:
+        """Who holds the connection knows."""
+
+    def endpoint_failed(
+        self, endpoint: Endpoint, top: ChainTop | None, error: SockstackError
+    ) -> None:
         self._error = error
         self.gate.open()
 
@@ -149,18 +154,23 @@ class AcceptCore:
         self._closed: str | None = None
         self.listener = ListenerCore(hub, self, specs, options, inherit)
 
-    def new_top(self) -> ChainTop:
+    def new_top(self, endpoint: Endpoint) -> ChainTop:
         return new_core(self._specs)
 
-    def connected(self, top: ChainTop) -> None:
+    def connected(self, top: ChainTop, endpoint: Endpoint) -> None:
         assert isinstance(top, ConnectionCore)
         self._ready.append(top)
         if len(self._ready) >= self._most:
             self.listener.pause(True)
         self.gate.open()
 
-    def endpoint_failed(self, error: SockstackError) -> None:
-        """A listener does not dial."""
+    def disconnected(self, top: ChainTop, endpoint: Endpoint, error: SockstackError | None) -> None:
+        """Who fetched the connection knows, and who fetches it will."""
+
+    def endpoint_failed(
+        self, endpoint: Endpoint, top: ChainTop | None, error: SockstackError
+    ) -> None:
+        """The next one may be well."""
 
     def take(self) -> ConnectionCore | None:
         """The next open connection; None: none yet."""

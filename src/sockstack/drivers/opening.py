@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from ..core.chain import Chain, ChainTop
 from ..core.errors import Deadline, SockstackError
@@ -12,29 +11,24 @@ from ..core.layer import Layer
 from ..core.spec import LayerSpec, Role
 from ..core.transport import Link
 
-__all__ = ["Opening", "Owner", "Ticker"]
-
-
-class Owner(Protocol):
-    """Who connections are opened for: a socket, a listener of connections, a single dial.
-
-    Attributes:
-        above: the pattern and what stands on it, top first; empty without a pattern.
-    """
-
-    above: tuple[LayerSpec, ...]
-
-    def new_top(self) -> ChainTop:
-        """A fresh top for one connection."""
+__all__ = ["Opening", "Ticker"]
 
 
 class Opening:
-    """A connection that is being opened. Ends with ``done`` or ``failed``, once."""
+    """A connection that is being opened. Ends with ``done`` or ``failed``, once.
+
+    Args:
+        top: the end of the connection.
+        above: the pattern and what stands on it, top first; empty without a pattern.
+        specs: the layers of the connection, top first.
+        allowed: seconds within which all of them must be open.
+    """
 
     def __init__(
         self,
         hub: Hub,
-        owner: Owner,
+        top: ChainTop,
+        above: tuple[LayerSpec, ...],
         specs: Sequence[LayerSpec],
         role: Role,
         allowed: float,
@@ -42,26 +36,26 @@ class Opening:
         failed: Callable[[Opening, SockstackError], None],
     ) -> None:
         self._hub = hub
-        self._owner = owner
+        self.top = top
+        self._above = above
         self._specs = specs
         self._role = role
         self._allowed = allowed
         self._done = done
         self._failed = failed
         self._timer: Cancellable | None = None
-        self.top: ChainTop | None = None
+        self._started = False
 
     def start(self, link: Link) -> None:
         """Build the layers over ``link`` and open them, all within the time allowed."""
-        hub = self._hub
-        top = self._owner.new_top()
+        hub, top = self._hub, self.top
         try:
-            chain = Chain(self._specs, link, link.record, self._role, top, hub, self._owner.above)
+            chain = Chain(self._specs, link, link.record, self._role, top, hub, self._above)
         except SockstackError as error:
             link.abort()
             self._failed(self, error)
             return
-        self.top = top
+        self._started = True
         top.chain = chain
         timed = chain.timed
         if timed:
@@ -75,14 +69,13 @@ class Opening:
         """Give it up without a word."""
         if self._timer is not None:
             self._timer.cancel()
-        if self.top is not None:
+        if self._started:
             self.top.on_opened = lambda: None
             self.top.on_closed = lambda error: None
             self.top.chain.abort()
 
     def _opened(self) -> None:
         assert self._timer is not None
-        assert self.top is not None
         self._timer.cancel()
         self._done(self, self.top)
 
@@ -92,7 +85,6 @@ class Opening:
         self._failed(self, error or SockstackError("the peer left while the connection opened"))
 
     def _late(self) -> None:
-        assert self.top is not None
         self.abort()
         waiting = ", ".join(layer.name for layer in self.top.chain.layers if layer.session)
         self._failed(

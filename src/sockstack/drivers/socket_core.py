@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ..core.capabilities import Capabilities, Unit
 from ..core.chain import ChainTop
-from ..core.errors import Closed, LocalProtocolError, SockstackError, StackError
+from ..core.errors import (
+    Busy,
+    Closed,
+    IncompatiblePeer,
+    LocalProtocolError,
+    SockstackError,
+    StackError,
+)
 from ..core.filtering import Filter, FilterChain
 from ..core.head import Head, Stats
 from ..core.junction import Pipe
-from ..core.marks import LOCAL_ADDRESS, PEER_ADDRESS
+from ..core.log import logger
 from ..core.spec import Build, Environment, Kind, LayerSpec, Role, Stack, layers_of
 from ..layers.sp import Sp
 from ..patterns.base import PatternSpec, Raw
-from .endpoints import DialerCore, EndpointOptions, ListenerCore
+from .endpoints import DialerCore, Endpoint, EndpointOptions, ListenerCore
+from .events import AcceptPipe, Event, EventKind, EventQueue, PipeInfo
 from .hub import BaseHub, pipe_ids
 
-__all__ = ["PipeInfo", "SocketCore", "build_filters", "read_stack", "split_pattern"]
-
-
-@dataclass(frozen=True)
-class PipeInfo:
-    """One peer of a socket.
-
-    Attributes:
-        id: as in :attr:`Message.pipe <sockstack.core.head.Message.pipe>`.
-        peer, local: addresses as text, or None.
-        path: the layers below the pattern, top first.
-    """
-
-    id: int
-    peer: str | None
-    local: str | None
-    path: str
+__all__ = ["SocketCore", "build_filters", "read_stack", "split_pattern"]
 
 
 def read_stack(where: object) -> tuple[LayerSpec, ...]:
@@ -94,8 +88,16 @@ class SocketCore:
     head: Head
     raw: Raw
 
-    def __init__(self, top: object, options: EndpointOptions, make_hub: Callable[[], Any]) -> None:
+    def __init__(
+        self,
+        top: object,
+        options: EndpointOptions,
+        make_hub: Callable[[], Any],
+        accept_pipe: AcceptPipe | None = None,
+    ) -> None:
         """Take the pattern and what stands on it.
+
+        ``accept_pipe`` is asked about each peer before it takes part.
 
         Raises:
             StackError: ``top`` is no pattern with filters above it.
@@ -112,6 +114,8 @@ class SocketCore:
         self.options = options
         self.stats = Stats()
         self.endpoints: list[DialerCore | ListenerCore] = []
+        self._queues: weakref.WeakSet[EventQueue] = weakref.WeakSet()
+        self._accept_pipe = accept_pipe
         self._make_hub = make_hub
         self.hub: Any = None
         self.owns_hub = True
@@ -163,39 +167,85 @@ class SocketCore:
             )
         return specs
 
-    def add_dialer(self, specs: tuple[LayerSpec, ...]) -> DialerCore:
-        """Begin to keep a connection up."""
-        dialer = DialerCore(self.hub, self, specs, self.options)
-        self.endpoints.append(dialer)
+    def add_dialer(self, specs: tuple[LayerSpec, ...], **options: Any) -> DialerCore:
+        """Begin to keep a connection up. ``options`` are those in which it differs from the socket's."""
+        dialer = DialerCore(self.hub, self, specs, replace(self.options, **options))
+        self._keep(dialer)
         dialer.start()
         return dialer
 
-    def add_listener(self, specs: tuple[LayerSpec, ...], inherit: bool) -> ListenerCore:
+    def add_listener(
+        self, specs: tuple[LayerSpec, ...], inherit: bool, **options: Any
+    ) -> ListenerCore:
         """Bind and accept."""
-        listener = ListenerCore(self.hub, self, specs, self.options, inherit)
-        self.endpoints.append(listener)
+        listener = ListenerCore(self.hub, self, specs, replace(self.options, **options), inherit)
+        self._keep(listener)
         return listener
 
-    def new_top(self) -> ChainTop:
-        return Pipe(self.raw, pipe_ids())
+    def _keep(self, endpoint: DialerCore | ListenerCore) -> None:
+        """Add an endpoint; those that were closed can go."""
+        self.endpoints = [*(each for each in self.endpoints if not each.closed), endpoint]
 
-    def connected(self, top: ChainTop) -> None:
-        """The junction knows it already."""
+    def new_top(self, endpoint: Endpoint) -> ChainTop:
+        options = endpoint.options
+        make = Pipe if self._accept_pipe is None else partial(GuardedPipe, self.ask)
+        return make(self.raw, pipe_ids(), options.send_priority, options.recv_priority)
 
-    def endpoint_failed(self, error: SockstackError) -> None:
+    def connected(self, top: ChainTop, endpoint: Endpoint) -> None:
+        self._tell(EventKind.CONNECTED, endpoint, top, None)
+
+    def disconnected(self, top: ChainTop, endpoint: Endpoint, error: SockstackError | None) -> None:
+        self._tell(EventKind.DISCONNECTED, endpoint, top, error)
+
+    def endpoint_failed(
+        self, endpoint: Endpoint, top: ChainTop | None, error: SockstackError
+    ) -> None:
+        unwanted = isinstance(error, Busy | IncompatiblePeer)
+        kind = EventKind.REFUSED if unwanted else EventKind.FAILED
+        self._tell(kind, endpoint, top, error)
         self.head.sendable.open()
+
+    def ask(self, pipe: Pipe, answered: Callable[[bool], None]) -> None:
+        """Ask the application about a peer, with the hub's lock free, and go on with the answer."""
+        info = self._info(pipe)
+        accept = self._accept_pipe
+        assert accept is not None
+
+        def decide() -> None:
+            verdict = False
+            try:
+                verdict = accept(info)
+            except Exception:
+                logger("socket").exception("accept_pipe raised, and %s is refused", info)
+            self.hub.post(lambda: answered(verdict))
+
+        self.hub.outside(decide)
+
+    def listen_to_events(self) -> EventQueue:
+        """A fresh queue of what happens to connections from now on."""
+        queue = EventQueue()
+        self._queues.add(queue)
+        return queue
+
+    def _tell(
+        self,
+        kind: EventKind,
+        endpoint: Endpoint,
+        top: ChainTop | None,
+        error: SockstackError | None,
+    ) -> None:
+        if not self._queues:
+            return
+        info = self._info(top) if isinstance(top, Pipe) else None
+        for queue in self._queues:
+            queue.put(Event(kind, endpoint.address, info, error))
+
+    def _info(self, pipe: Pipe) -> PipeInfo:
+        return PipeInfo.of(pipe, lambda: self.hub.lock)
 
     def pipes(self) -> list[PipeInfo]:
         """The peers that are connected now."""
-        return [
-            PipeInfo(
-                pipe.id,
-                pipe.chain.get(PEER_ADDRESS),
-                pipe.chain.get(LOCAL_ADDRESS),
-                "<".join(spec.name for spec in pipe.chain.specs),
-            )
-            for pipe in self.raw.pipes.values()
-        ]
+        return [self._info(pipe) for pipe in self.raw.pipes.values()]
 
     def unsent(self) -> int:
         """Bytes accepted that no kernel has taken yet."""
@@ -223,6 +273,29 @@ class SocketCore:
             if orderly:
                 pipe.below.end()
             pipe.close(None)
+        for queue in self._queues:
+            queue.close()
+
+
+class GuardedPipe(Pipe):
+    """A pipe that takes part only when the application has agreed."""
+
+    __slots__ = ("_ask",)
+
+    def __init__(
+        self, ask: Callable[[Pipe, Callable[[bool], None]], None], *arguments: Any
+    ) -> None:
+        super().__init__(*arguments)
+        self._ask = ask
+
+    def opened(self, record: Capabilities) -> None:
+        def answered(verdict: bool) -> None:
+            if verdict:
+                super(GuardedPipe, self).opened(record)
+            else:
+                self.close(IncompatiblePeer("accept_pipe has refused this peer", layer="socket"))
+
+        self._ask(self, answered)
 
 
 def hub_of(specs: Sequence[LayerSpec]) -> Any:

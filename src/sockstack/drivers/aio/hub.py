@@ -85,6 +85,7 @@ class AsyncioHub(BaseHub):
     """All that lives on one loop. Used from the loop's thread only; :meth:`post` alone may be called from others."""
 
     driver = "asyncio"
+    lock = contextlib.nullcontext()
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
@@ -125,6 +126,10 @@ class AsyncioHub(BaseHub):
                 self.end_turn()
         finally:
             self.turning = False
+
+    def outside(self, call: Callable[[], None]) -> None:
+        """Make a call of the application's, soon."""
+        self.loop.call_soon(self.turn, call)
 
     def wake(self) -> None:
         if self._woken:

@@ -9,14 +9,16 @@ from typing import Any, Generic, TypeVar
 from ...core.errors import Closed, Deadline
 from ...core.head import Head, Message
 from ...core.interfaces import CanContext, CanRecv, CanSend, Os, Pattern, Pipe
-from ...core.junction import Gate
+from ...core.junction import PRIORITY, Gate
 from ...core.log import logger
 from ...core.spec import Spec
-from ..endpoints import EndpointOptions
+from ..endpoints import DialerCore, EndpointOptions, ListenerCore
+from ..events import AcceptPipe, PipeInfo
 from ..handles import Dialer, Listener
 from ..hub import FORKED
-from ..socket_core import PipeInfo, SocketCore
+from ..socket_core import SocketCore
 from ..timeouts import DEFAULT, Default, Timeout
+from .events import Events
 from .hub import AsyncioHub, current_hub
 
 __all__ = ["Context", "Socket"]
@@ -235,6 +237,7 @@ class Socket(Talker[P_co]):
         reconnect_min: float = 0.1,
         reconnect_max: float = 5.0,
         handshake: float = 10.0,
+        accept_pipe: AcceptPipe | None = None,
     ) -> None:
         """Make a socket, and dial or listen at once if told to. The arguments are those of the blocking socket.
 
@@ -247,7 +250,7 @@ class Socket(Talker[P_co]):
         options = EndpointOptions(reconnect_min, reconnect_max, handshake)
         self.linger = linger
         self._closed = False
-        self._core = SocketCore(pattern, options, current_hub)
+        self._core = SocketCore(pattern, options, current_hub, accept_pipe)
         self._core.use_hub(None)
         self._use(self._core.hub, self._core.head)
         self._hub.residents.add(self)
@@ -260,14 +263,28 @@ class Socket(Talker[P_co]):
                 self._core.close(orderly=False)
                 raise
 
-    def dial(self, where: str | Spec[Os, Pipe]) -> Dialer:
+    def dial(
+        self,
+        where: str | Spec[Os, Pipe],
+        *,
+        send_priority: int = PRIORITY,
+        recv_priority: int = PRIORITY,
+    ) -> Dialer:
         """Keep a connection to an address. Returns at once and goes on trying.
+
+        Args:
+            where: a URL, or the stack below the pattern.
+            send_priority, recv_priority: the place of this address's peers among those of the socket, 1 (served first)
+                to 16: what is sent goes to the best that is ready, and what arrived from the best is received first.
 
         Raises:
             StackError: the stack is refused.
         """
         specs = self._adopt(where)
-        return Dialer(self._core.add_dialer(specs))
+        core = self._core.add_dialer(
+            specs, send_priority=send_priority, recv_priority=recv_priority
+        )
+        return Dialer(core)
 
     async def reach(self, where: str | Spec[Os, Pipe], within: float) -> Dialer:
         """Dial, and wait for the first connection.
@@ -281,15 +298,29 @@ class Socket(Talker[P_co]):
         await self._wait(core.outcome, self._head.sendable, within, "dial")
         return Dialer(core)
 
-    def listen(self, where: str | Spec[Os, Pipe]) -> Listener:
+    def listen(
+        self,
+        where: str | Spec[Os, Pipe],
+        *,
+        send_priority: int = PRIORITY,
+        recv_priority: int = PRIORITY,
+    ) -> Listener:
         """Accept connections on an address.
+
+        Args:
+            where: a URL, or the stack below the pattern.
+            send_priority, recv_priority: the place of this address's peers among those of the socket, 1 (served first)
+                to 16: what is sent goes to the best that is ready, and what arrived from the best is received first.
 
         Raises:
             StackError: the stack is refused.
             EndpointError: the address cannot be bound.
         """
         specs = self._adopt(where)
-        return Listener(self._core.add_listener(specs, inherit=False))
+        core = self._core.add_listener(
+            specs, inherit=False, send_priority=send_priority, recv_priority=recv_priority
+        )
+        return Listener(core)
 
     def context(self: Socket[CanContext]) -> Context[P_co]:
         """A context of its own state over this socket's pipes."""
@@ -300,8 +331,22 @@ class Socket(Talker[P_co]):
         """The peers that are connected now."""
         return self._core.pipes()
 
+    @property
+    def dialers(self) -> list[Dialer]:
+        """The addresses that it keeps dialling."""
+        return [Dialer(core) for core in self._core.endpoints if isinstance(core, DialerCore)]
+
+    @property
+    def listeners(self) -> list[Listener]:
+        """The addresses that it accepts on."""
+        return [Listener(core) for core in self._core.endpoints if isinstance(core, ListenerCore)]
+
+    def events(self) -> Events:
+        """What happens to connections from now on: who came, who left, who was refused and what failed."""
+        return Events(self._hub, self._core.listen_to_events())
+
     def stats(self) -> dict[str, int]:
-        """Counters of this socket: see :class:`~sockstack.core.head.Stats`."""
+        """Counters of this socket: see :class:`~sockstack.core.head.Stats`. Pipes and endpoints have their own."""
         return self._core.stats.snapshot()
 
     async def close(self, linger: float | None = None) -> int:

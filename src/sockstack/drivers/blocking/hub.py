@@ -6,6 +6,7 @@ import contextlib
 import os
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -101,6 +102,7 @@ class BlockingHub(BaseHub):
         self._followers: list[Callable[[], None]] = []
         self._helper = Helper(self)
         self.unattended = False
+        self._outside: deque[Callable[[], None]] = deque()
         self._disposed = False
         live_hubs.add(self)
 
@@ -141,6 +143,12 @@ class BlockingHub(BaseHub):
     def need(self, who: object, flag: bool) -> None:
         super().need(who, flag)
         self.unattended = bool(self.needy) and not self._helper.running
+
+    def outside(self, call: Callable[[], None]) -> None:
+        """Under the lock: have whoever leads make a call of the application's, with the lock free."""
+        self._outside.append(call)
+        self.need(self._outside, True)
+        self.wake()
 
     def wake(self) -> None:
         if self._polling:
@@ -221,6 +229,11 @@ class BlockingHub(BaseHub):
             self._turn(())
             result = attempt()
         while result is None:
+            if self._outside:
+                self._step_out()
+                self._turn(())
+                result = attempt()
+                continue
             timeout = self._timeout(deadline)
             self._polling = True
             if self._posted:
@@ -244,6 +257,29 @@ class BlockingHub(BaseHub):
             if deadline is not None and result is None and self.now() >= deadline:
                 break
         return result
+
+    def _step_out(self) -> None:
+        """Make the calls that want the lock free, one after the other.
+
+        Raises:
+            Closed: the hub was closed meanwhile.
+        """
+        lock, outside = self.lock, self._outside
+        while outside and not self.closed:
+            call = outside.popleft()
+            try:
+                lock.release()
+                self.guarded(call)
+            finally:
+                try:
+                    for _ in iter(lock.acquire, True):  # as in _lead
+                        pass
+                except BaseException:
+                    lock.acquire()
+                    raise
+        self.need(outside, False)
+        if self.closed:
+            raise Closed(self.why)
 
     def _stir(self) -> None:
         """Under the lock: another thread may have done what the leader waits for; it looks again."""
@@ -328,6 +364,11 @@ class BlockingHub(BaseHub):
             return False
         try:
             while self._leadership.helping and self._helped:
+                if self._outside:
+                    with contextlib.suppress(Closed):
+                        self._step_out()
+                    self._turn(())
+                    continue
                 timeout = self._timeout(None)
                 self._polling = True
                 if self._posted:
@@ -359,6 +400,7 @@ class BlockingHub(BaseHub):
             return
         self.closed = True
         self.needy.clear()
+        self._outside.clear()
         followers, self._followers = self._followers, []
         for follower in followers:
             follower()
@@ -394,6 +436,7 @@ class BlockingHub(BaseHub):
         self._followers.clear()
         self._posted.clear()
         self._flushes.clear()
+        self._outside.clear()
         self.turning = self._polling = False
         self._helper = Helper(self)
         self.timers.clear()

@@ -9,15 +9,17 @@ from typing import Any, Generic, TypeVar
 from ...core.errors import Closed, Deadline
 from ...core.head import Head, Message
 from ...core.interfaces import CanContext, CanRecv, CanSend, Os, Pattern, Pipe
-from ...core.junction import Gate
+from ...core.junction import PRIORITY, Gate
 from ...core.log import logger
 from ...core.spec import Spec
-from ..endpoints import EndpointOptions
+from ..endpoints import DialerCore, EndpointOptions, ListenerCore
+from ..events import AcceptPipe, PipeInfo
 from ..handles import Dialer, Listener
 from ..hub import FORKED
-from ..socket_core import PipeInfo, SocketCore
+from ..socket_core import SocketCore
 from ..timeouts import DEFAULT, Default, Timeout
 from .burst import FULL, SMALL, Outbox
+from .events import Events
 from .exit import close_at_exit
 from .hub import BlockingHub
 
@@ -247,6 +249,7 @@ class Socket(Talker[P_co]):
         reconnect_min: float = 0.1,
         reconnect_max: float = 5.0,
         handshake: float = 10.0,
+        accept_pipe: AcceptPipe | None = None,
         beside: Socket[Any] | None = None,
     ) -> None:
         """Make a socket, and dial or listen at once if told to.
@@ -259,6 +262,8 @@ class Socket(Talker[P_co]):
             reconnect_min, reconnect_max: bounds in seconds of the random pause before a lost or refused connection is
                 dialled again; it doubles from the one to the other.
             handshake: seconds within which all layers of a connection must be open.
+            accept_pipe: asked about each peer before it takes part; False refuses it. It is called by whichever thread
+                leads the socket, without any lock, and holds up the other peers while it thinks.
             beside: live on the hub of that socket: one leader serves both.
 
         Raises:
@@ -267,7 +272,7 @@ class Socket(Talker[P_co]):
         """
         super().__init__(timeout)
         options = EndpointOptions(reconnect_min, reconnect_max, handshake)
-        self._core = SocketCore(pattern, options, BlockingHub)
+        self._core = SocketCore(pattern, options, BlockingHub, accept_pipe)
         self.linger = linger
         close_at_exit(self)
         self._core.use_hub(None if beside is None else beside._hub)
@@ -282,9 +287,21 @@ class Socket(Talker[P_co]):
             raise
 
     def dial(
-        self, where: str | Spec[Os, Pipe], *, wait: bool = False, timeout: Timeout = DEFAULT
+        self,
+        where: str | Spec[Os, Pipe],
+        *,
+        wait: bool = False,
+        timeout: Timeout = DEFAULT,
+        send_priority: int = PRIORITY,
+        recv_priority: int = PRIORITY,
     ) -> Dialer:
-        """Keep a connection to an address. Returns at once and goes on trying; ``wait`` waits for the first success.
+        """Keep a connection to an address. Returns at once and goes on trying.
+
+        Args:
+            where: a URL, or the stack below the pattern.
+            wait: wait for the first success, so many seconds as ``timeout`` says.
+            send_priority, recv_priority: the place of this address's peers among those of the socket, 1 (served first)
+                to 16: what is sent goes to the best that is ready, and what arrived from the best is received first.
 
         Raises:
             StackError: the stack is refused.
@@ -293,7 +310,9 @@ class Socket(Talker[P_co]):
         specs = self._core.check(where)
         hub = self._adopt(specs)
         with hub.lock:
-            core = self._core.add_dialer(specs)
+            core = self._core.add_dialer(
+                specs, send_priority=send_priority, recv_priority=recv_priority
+            )
             hub.leave()
             if wait:
                 self._wait(core.is_up, self._head.sendable, timeout, "dial")
@@ -313,8 +332,21 @@ class Socket(Talker[P_co]):
             self._wait(core.outcome, self._head.sendable, within, "dial")
         return Dialer(core, lambda: hub.lock)
 
-    def listen(self, where: str | Spec[Os, Pipe], *, inherit: bool = False) -> Listener:
-        """Accept connections on an address. ``inherit``: a forked child goes on accepting on the same descriptor.
+    def listen(
+        self,
+        where: str | Spec[Os, Pipe],
+        *,
+        inherit: bool = False,
+        send_priority: int = PRIORITY,
+        recv_priority: int = PRIORITY,
+    ) -> Listener:
+        """Accept connections on an address.
+
+        Args:
+            where: a URL, or the stack below the pattern.
+            inherit: a forked child goes on accepting on the same descriptor.
+            send_priority, recv_priority: the place of this address's peers among those of the socket, 1 (served first)
+                to 16: what is sent goes to the best that is ready, and what arrived from the best is received first.
 
         Raises:
             StackError: the stack is refused.
@@ -323,7 +355,9 @@ class Socket(Talker[P_co]):
         specs = self._core.check(where)
         hub = self._adopt(specs)
         with hub.lock:
-            core = self._core.add_listener(specs, inherit)
+            core = self._core.add_listener(
+                specs, inherit, send_priority=send_priority, recv_priority=recv_priority
+            )
             hub.leave()
         return Listener(core, lambda: hub.lock)
 
@@ -338,8 +372,31 @@ class Socket(Talker[P_co]):
         with self._hub.lock:
             return self._core.pipes()
 
+    @property
+    def dialers(self) -> list[Dialer]:
+        """The addresses that it keeps dialling."""
+        return [
+            Dialer(core, lambda: self._hub.lock)
+            for core in self._core.endpoints
+            if isinstance(core, DialerCore)
+        ]
+
+    @property
+    def listeners(self) -> list[Listener]:
+        """The addresses that it accepts on."""
+        return [
+            Listener(core, lambda: self._hub.lock)
+            for core in self._core.endpoints
+            if isinstance(core, ListenerCore)
+        ]
+
+    def events(self) -> Events:
+        """What happens to connections from now on: who came, who left, who was refused and what failed."""
+        with self._hub.lock:
+            return Events(self._hub, self._core.listen_to_events())
+
     def stats(self) -> dict[str, int]:
-        """Counters of this socket: see :class:`~sockstack.core.head.Stats`."""
+        """Counters of this socket: see :class:`~sockstack.core.head.Stats`. Pipes and endpoints have their own."""
         with self._hub.lock:
             return self._core.stats.snapshot()
 

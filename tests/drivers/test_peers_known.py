@@ -1,0 +1,273 @@
+"""What a socket tells of its peers and endpoints, and what it lets the application decide."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sockstack import PEER_ADDRESS, Pull, Push, Rep, Req, Sp, StackError, Tcp, Unix
+from sockstack.core.errors import Closed, Deadline, EndpointError, IncompatiblePeer
+from sockstack.drivers.events import KEPT, EventKind, PipeInfo
+
+from .both import Driver, until
+from .conftest import PATIENCE
+
+
+async def event(events: Any) -> Any:
+    """The next event, whichever driver."""
+    return await events.recv(timeout=PATIENCE)
+
+
+async def test_events_of_a_life(driver: Driver) -> None:
+    rep = driver.socket(Rep(), timeout=PATIENCE)
+    events = rep.events()
+    listener = rep.listen("tcp://127.0.0.1:0")
+    req = driver.socket(Req(), timeout=PATIENCE)
+    req.dial(f"tcp://{listener.address}")
+    come = await event(events)
+    assert come.kind is EventKind.CONNECTED
+    assert come.address == listener.address
+    assert come.pipe is not None
+    assert come.error is None
+    assert come.pipe.protocol == 0x30
+    await driver.close(req)
+    gone = await event(events)
+    assert gone.kind is EventKind.DISCONNECTED
+    assert gone.pipe is not None
+    assert gone.pipe.id == come.pipe.id
+    assert str(come).startswith(f"connected {come.pipe.peer} (pipe {come.pipe.id}) at 127.0.0.1:")
+    with pytest.raises(Deadline):
+        await events.recv(timeout=0)
+    await driver.close(rep)
+    with pytest.raises(Closed):
+        await events.recv()
+
+
+async def test_events_of_attempts_that_fail(driver: Driver) -> None:
+    rep = driver.socket(Rep())
+    listener = rep.listen("tcp://127.0.0.1:0")
+    where = f"tcp://{listener.address}"
+    push = driver.socket(Push())
+    events, theirs = push.events(), rep.events()
+    dialer = push.dial(where)
+    refused = await event(events)
+    assert refused.kind is EventKind.REFUSED
+    assert isinstance(refused.error, IncompatiblePeer)
+    assert (await event(theirs)).kind in (EventKind.REFUSED, EventKind.FAILED)
+    assert dialer.stats().failed == 1
+    listener.close()
+    dialer.close()
+    other = driver.socket(Req())
+    events = other.events()
+    other.dial(where)
+    failed = await event(events)
+    assert failed.kind is EventKind.FAILED
+    assert failed.pipe is None
+    assert isinstance(failed.error, EndpointError)
+    assert "failed at tcp(127.0.0.1:" in str(failed)
+
+
+async def test_iterating_over_events_ends_with_the_socket(driver: Driver) -> None:
+    rep = driver.socket(Rep())
+    events = rep.events()
+    kinds: list[EventKind] = []
+
+    async def listen() -> None:
+        kinds.extend([each.kind async for each in events])
+
+    task = asyncio.create_task(listen())
+    listener = rep.listen("tcp://127.0.0.1:0")
+    req = driver.socket(Req())
+    req.dial(f"tcp://{listener.address}")
+    await until(lambda: rep.pipes)
+    await driver.close(rep)
+    await task
+    assert kinds == [EventKind.CONNECTED, EventKind.DISCONNECTED]
+
+
+async def test_events_that_nobody_fetches_are_bounded(driver: Driver) -> None:
+    rep = driver.socket(Rep())
+    events = rep.events()
+    queue = events._queue
+    listener = rep.listen("tcp://127.0.0.1:0")
+    core = rep._core
+    for _ in range(KEPT + 5):
+        core.endpoint_failed(core.endpoints[0], None, EndpointError("again"))
+    assert events.missed == 5
+    assert (await event(events)).address == listener.address
+    assert len(queue._events) == KEPT - 1
+
+
+async def test_accept_pipe_decides(driver: Driver) -> None:
+    """Peers that are refused take no part; those that are accepted do, and nobody else notices."""
+    asked: list[PipeInfo] = []
+    lock_free: list[bool] = []
+
+    def only_odd(info: PipeInfo) -> bool:
+        asked.append(info)
+        lock_free.append(info.get(PEER_ADDRESS) == info.peer)
+        return len(asked) % 2 == 1
+
+    pull = driver.socket(Pull(), timeout=PATIENCE, accept_pipe=only_odd)
+    events = pull.events()
+    where = f"tcp://{pull.listen('tcp://127.0.0.1:0').address}"
+    pushes = []
+    kinds = []
+    for number in range(4):
+        push = driver.socket(Push(), timeout=PATIENCE, reconnect_min=1000, reconnect_max=1000)
+        push.dial(where)
+        pushes.append(push)
+        kinds.append((await event(events)).kind)
+        if number % 2 == 0:
+            await push.send(b"%d" % number)
+            assert await pull.recv() == b"%d" % number
+        else:
+            await until(partial(alone, push))
+    yes, no = EventKind.CONNECTED, EventKind.REFUSED
+    assert kinds == [yes, no, yes, no]
+    assert lock_free == [True] * 4
+    assert len(pull.pipes) == 2
+
+
+async def test_accept_pipe_that_raises_refuses(
+    driver: Driver, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(info: PipeInfo) -> bool:
+        raise ValueError("what a pity")
+
+    rep = driver.socket(Rep(), accept_pipe=broken)
+    events = rep.events()
+    listener = rep.listen("tcp://127.0.0.1:0")
+    req = driver.socket(Req(), reconnect_min=1000, reconnect_max=1000)
+    req.dial(f"tcp://{listener.address}")
+    assert (await event(events)).kind is EventKind.REFUSED
+    assert "what a pity" in caplog.text
+    caplog.clear()
+
+
+async def test_accept_pipe_while_nobody_waits(driver: Driver) -> None:
+    """The peer is decided about although no caller leads."""
+    asked = threading.Event()
+
+    def accept(info: PipeInfo) -> bool:
+        asked.set()
+        return True
+
+    rep = driver.socket(Rep(), accept_pipe=accept)
+    listener = rep.listen("tcp://127.0.0.1:0")
+    req = driver.socket(Req())
+    req.dial(f"tcp://{listener.address}")
+    await until(asked.is_set)
+    await until(lambda: rep.pipes)
+
+
+async def test_credentials_of_a_unix_peer(driver: Driver, tmp_path: Path) -> None:
+    rep = driver.socket(Rep(), timeout=PATIENCE)
+    path = tmp_path / "sock"
+    rep.listen(Sp() | Unix(str(path)))
+    req = driver.socket(Req(), timeout=PATIENCE)
+    req.dial(Sp() | Unix(str(path)))
+    await req.send(b"x")
+    await rep.recv()
+    (info,) = rep.pipes
+    assert info.credentials == (os.getpid(), os.getuid(), os.getgid())
+    assert (info.received, info.sent, info.unsent) == (1, 0, 0)
+    await rep.send(b"y")
+    assert rep.pipes[0].sent == 1
+
+
+async def test_a_peer_can_be_cut_off(driver: Driver) -> None:
+    rep = driver.socket(Rep(), timeout=PATIENCE)
+    listener = rep.listen("tcp://127.0.0.1:0")
+    req = driver.socket(Req(resend=1000), timeout=PATIENCE)
+    dialer = req.dial(f"tcp://{listener.address}")
+    await req.send(b"one")
+    assert await rep.recv() == b"one"
+    rep.pipes[0].close()
+    asking = asyncio.create_task(req.recv())
+    assert await rep.recv() == b"one", "not asked again on a new connection"
+    await rep.send(b"1")
+    assert await asking == b"1"
+    stats = dialer.stats()
+    assert (stats.opened, stats.lost) == (2, 1)
+    assert listener.stats().opened == 2
+
+
+async def test_endpoints_are_listed_and_close_alone(driver: Driver) -> None:
+    pull = driver.socket(Pull(), timeout=PATIENCE)
+    first, second = (pull.listen("tcp://127.0.0.1:0") for _ in range(2))
+    assert pull.listeners == [first, second]
+    assert pull.dialers == []
+    push = driver.socket(Push(), timeout=PATIENCE)
+    dialer = push.dial(f"tcp://{first.address}")
+    assert push.dialers == [dialer]
+    assert "127.0.0.1" in repr(dialer)
+    await push.send(b"one")
+    assert await pull.recv() == b"one"
+    first.close()
+    dialer.close()
+    await push.send(b"still connected")
+    assert await pull.recv() == b"still connected"
+    third = pull.listen("tcp://127.0.0.1:0")
+    assert set(pull.listeners) == {second, third}
+
+
+async def test_priorities(driver: Driver) -> None:
+    """What is sent goes to the best that is ready; what came from the best is received first."""
+    best, rest = (driver.socket(Pull(), timeout=PATIENCE) for _ in range(2))
+    push = driver.socket(Push(), timeout=PATIENCE)
+    for pull, priority in ((rest, 9), (best, 1)):
+        where = f"tcp://{pull.listen('tcp://127.0.0.1:0').address}"
+        push.dial(where, send_priority=priority)
+    await until(lambda: len(push.pipes) == 2)
+    for number in range(10):
+        await push.send(b"%d" % number)
+    assert [await best.recv() for _ in range(10)] == [b"%d" % number for number in range(10)]
+    await driver.close(best)
+    await until(lambda: look(push) and len(push.pipes) == 1)
+    await push.send(b"to the other")
+    assert await rest.recv() == b"to the other"
+
+
+async def test_priorities_of_what_is_received(driver: Driver) -> None:
+    pull = driver.socket(Pull(), timeout=PATIENCE)
+    addresses = [
+        pull.listen("tcp://127.0.0.1:0", recv_priority=priority).address for priority in (16, 1)
+    ]
+    pushes = [driver.socket(Push(), timeout=PATIENCE) for _ in addresses]
+    for push, address, name in zip(pushes, addresses, (b"low", b"high"), strict=True):
+        push.dial(f"tcp://{address}")
+        for _ in range(3):
+            await push.send(name)
+    raw = pull._core.raw
+    await until(lambda: look(pull) and sum(info.received for info in pull.pipes) == 6)
+    assert len(raw.bodies) >= 2
+    assert [await pull.recv() for _ in range(6)] == [b"high"] * 3 + [b"low"] * 3
+
+
+def look(socket: Any) -> bool:
+    """Have what has arrived looked at, although nobody waits; a loop does that by itself."""
+    if hasattr(socket, "target"):
+        with socket._hub.lock:
+            socket._hub.turn()
+    return True
+
+
+def alone(socket: Any) -> bool:
+    return look(socket) and not socket.pipes
+
+
+@pytest.mark.parametrize("priority", [0, 17, -1])
+async def test_priorities_are_one_to_sixteen(driver: Driver, priority: int) -> None:
+    push = driver.socket(Push())
+    with pytest.raises(StackError, match="send_priority is 1"):
+        push.dial("tcp://127.0.0.1:1", send_priority=priority)
+    with pytest.raises(StackError, match="recv_priority is 1"):
+        push.listen(Sp() | Tcp("127.0.0.1:0"), recv_priority=priority)
+    assert push.dialers == push.listeners == []
