@@ -24,10 +24,11 @@ from .core.errors import (
     SockstackError,
     StackError,
     StackWarning,
+    SurveyOver,
     TooBig,
 )
 from .core.head import Message
-from .core.interfaces import CanContext, CanRecv, CanSend
+from .core.interfaces import CanContext, CanRecv, CanSend, CanSubscribe
 from .core.marks import (
     LOCAL_ADDRESS,
     PEER_ADDRESS,
@@ -50,6 +51,7 @@ from .drivers.blocking.establish import (
     listen,
     take_over,
 )
+from .drivers.blocking.readiness import Poller, Ready
 from .drivers.blocking.socket import Context, Socket
 from .layers.sp import Sp
 from .patterns.pipeline import Pull, PullOps, Push, PushOps
@@ -59,11 +61,18 @@ from .transports.tcp import Tcp
 if TYPE_CHECKING:
     from .core.text import parse
     from .drivers.blocking.device import Device
+    from .drivers.events import Event, EventKind, PipeInfo
     from .layers.checksum import Checksum
+    from .layers.compress import Compress
     from .layers.line import Line
     from .layers.prefix import Prefix
     from .layers.tls import Tls
     from .layers.trace import Trace
+    from .patterns.bus import Bus, BusOps
+    from .patterns.pair import Pair0, Pair0Ops, Pair1, Pair1Ops
+    from .patterns.pubsub import Pub, PubOps, Sub, SubOps
+    from .patterns.star import Star, StarOps
+    from .patterns.survey import Respondent, RespondentOps, Surveyor, SurveyorOps
     from .transports.fd import Fd
     from .transports.inproc import Inproc
     from .transports.unix import Unix
@@ -82,18 +91,24 @@ __all__ = [
     "TLS_SERVER_NAME",
     "TLS_VERSION",
     "AuthenticationFailed",
+    "Bus",
+    "BusOps",
     "Busy",
     "CanContext",
     "CanRecv",
     "CanSend",
+    "CanSubscribe",
     "Checksum",
     "Closed",
+    "Compress",
     "ConnectionListener",
     "Context",
     "Deadline",
     "Device",
     "EndOfStream",
     "EndpointError",
+    "Event",
+    "EventKind",
     "Fd",
     "IncompatiblePeer",
     "Inproc",
@@ -103,24 +118,42 @@ __all__ = [
     "Message",
     "MessageConnection",
     "Owned",
+    "Pair0",
+    "Pair0Ops",
+    "Pair1",
+    "Pair1Ops",
     "PeerAborted",
+    "PipeInfo",
+    "Poller",
     "Prefix",
+    "Pub",
+    "PubOps",
     "Pull",
     "PullOps",
     "Push",
     "PushOps",
+    "Ready",
     "RemoteProtocolError",
     "Rep",
     "RepOps",
     "Req",
     "ReqOps",
+    "Respondent",
+    "RespondentOps",
     "Session",
     "Socket",
     "SockstackError",
     "Sp",
     "StackError",
     "StackWarning",
+    "Star",
+    "StarOps",
     "StreamConnection",
+    "Sub",
+    "SubOps",
+    "SurveyOver",
+    "Surveyor",
+    "SurveyorOps",
     "Tcp",
     "Tls",
     "TooBig",
@@ -136,12 +169,32 @@ __all__ = [
 
 # Imported when first asked for: not every program needs them.
 _LAZY = {
+    "Bus": "patterns.bus",
+    "BusOps": "patterns.bus",
     "Checksum": "layers.checksum",
+    "Compress": "layers.compress",
     "Device": "drivers.blocking.device",
+    "Event": "drivers.events",
+    "EventKind": "drivers.events",
     "Fd": "transports.fd",
     "Inproc": "transports.inproc",
     "Line": "layers.line",
+    "Pair0": "patterns.pair",
+    "Pair0Ops": "patterns.pair",
+    "Pair1": "patterns.pair",
+    "Pair1Ops": "patterns.pair",
+    "PipeInfo": "drivers.events",
     "Prefix": "layers.prefix",
+    "Pub": "patterns.pubsub",
+    "PubOps": "patterns.pubsub",
+    "Respondent": "patterns.survey",
+    "RespondentOps": "patterns.survey",
+    "Star": "patterns.star",
+    "StarOps": "patterns.star",
+    "Sub": "patterns.pubsub",
+    "SubOps": "patterns.pubsub",
+    "Surveyor": "patterns.survey",
+    "SurveyorOps": "patterns.survey",
     "Tls": "layers.tls",
     "Trace": "layers.trace",
     "Unix": "transports.unix",

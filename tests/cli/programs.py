@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from types import TracebackType
@@ -13,6 +14,9 @@ PATIENCE = 30.0
 
 STRICT = ("-W", "error", "-bb")
 """Options of Python that make warnings errors."""
+
+PEERS = re.compile(r"sockstack cat: \w+: (?:connected|disconnected|refused|failed)\b.*\n")
+"""What is said with -v when peers come and go."""
 
 
 class Program:
@@ -66,9 +70,9 @@ class Program:
         return line.removeprefix(prefix)
 
     def end(self, patience: float = PATIENCE) -> tuple[int, bytes, str]:
-        """Wait for its end: exit code, the rest of its output, the rest of what it says."""
+        """Wait for its end: exit code, the rest of its output, the rest of what it says, but for :data:`PEERS`."""
         out, err = self.process.communicate(timeout=patience)
-        return self.process.returncode, out, err.decode()
+        return self.process.returncode, out, PEERS.sub("", err.decode())
 
     def __enter__(self) -> Program:
         return self

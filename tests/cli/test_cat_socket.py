@@ -237,7 +237,7 @@ def receive(socket: Any, count: int) -> list[bytes]:
     """What ``--pull`` prints, if it does not fail."""
     shown: list[bytes] = []
     work = Work(None, None, shown.append, count, 7.0, None, None, background=False)
-    assert PATTERNS["pull"](socket, work, Talk("test")) == 0
+    assert PATTERNS["pull"].do(socket, work, Talk("test")) == 0
     return shown
 
 

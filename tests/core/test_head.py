@@ -65,7 +65,6 @@ def test_the_name_is_the_patterns() -> None:
 
 def test_offers_are_taken_from_the_front() -> None:
     head = Bounded(2)
-    assert head.ready
     assert head.offer_many([]) == 0
     assert head.offer_many([b"1", b"2", b"3"]) == 2
     assert head.offer_many([b"3"]) == 0

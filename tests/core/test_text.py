@@ -22,6 +22,7 @@ from sockstack.layers.prefix import Prefix
 from sockstack.layers.sp import Sp
 from sockstack.layers.tls import Tls
 from sockstack.patterns.pipeline import Pull, Push
+from sockstack.patterns.pubsub import Sub
 from sockstack.patterns.reqrep import Rep, Req
 from sockstack.transports.fd import Fd
 from sockstack.transports.inproc import Inproc
@@ -430,3 +431,26 @@ def test_every_layer_of_the_package_has_its_name() -> None:
     assert {"prefix", "tcp", "req"} <= classes.keys()
     for name, spec_class in classes.items():
         assert layer_class(name) is spec_class, f"{name} is not in the table of core/text.py"
+
+
+@pytest.mark.parametrize(
+    ("text", "topics"),
+    [
+        ("sub", ()),
+        ("sub(weather.)", (b"weather.",)),
+        ("sub(a, b, recv_buffer=10)", (b"a", b"b")),
+        ('sub(b"", b"\\x00\\xff", "1")', (b"", b"\0\xff", b"1")),
+        ("sub(recv_buffer=10)", ()),
+    ],
+)
+def test_any_number_of_values_without_a_name(text: str, topics: tuple[bytes, ...]) -> None:
+    (spec,) = parse(text).layers
+    assert spec == Sub(*topics, recv_buffer=10 if "recv_buffer" in text else 8192)
+    assert parse(str(spec)).layers == (spec,)
+
+
+def test_values_without_a_name_come_first() -> None:
+    with pytest.raises(StackError, match="only the first option goes without its name"):
+        parse("sub(a, recv_buffer=10, b)")
+    with pytest.raises(StackError, match="topics are given without their name"):
+        parse("sub(topics=a)")

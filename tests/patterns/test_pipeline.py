@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sockstack.core.head import Message
 from sockstack.core.layer import MANY
 from sockstack.layers.checksum import ChecksumLayer
-from sockstack.patterns.pipeline import BATCH, Pull, Push
+from sockstack.patterns.batches import BATCH
+from sockstack.patterns.pipeline import Pull, Push
 
 from .fakes import HEAD, Rig, watch
 
@@ -64,10 +65,10 @@ def test_a_pipe_that_is_busy_gets_no_more_of_a_batch() -> None:
     bodies = [b"x" * BATCH] * 3
     assert rig.head.offer_many(bodies) == 1
     assert rig.stats.sent == 1
-    assert not rig.head.ready
+    assert not rig.head.can_send
     assert rig.head.offer_many(bodies) == 0
     peer.busy(False)
-    assert rig.head.ready
+    assert rig.head.can_send
 
 
 def test_an_empty_batch_is_no_message() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sockstack import Checksum, Line, Prefix, Rep, Req, Sp, Tls, Trace
-from sockstack.core.capabilities import Capabilities, Ordered, Unit
+from sockstack import Checksum, Compress, Line, Prefix, Rep, Req, Sp, Tls, Trace
+from sockstack.core.capabilities import Capabilities, Integrity, Ordered, Unit
 from sockstack.core.spec import Composable
 from sockstack.testing.conformance.messages import MessageLayerKit
 from sockstack.testing.conformance.streams import StreamLayerKit
@@ -67,6 +67,21 @@ class TestChecksum(MessageLayerKit):
 class TestChecksumOverPrefix(MessageLayerKit):
     def make(self) -> Composable:
         return Checksum() | Prefix(2)
+
+
+class TestCompress(MessageLayerKit):
+    garbage = (b"abcdefgh",)
+    hostile = (LOSSY.but(integrity=Integrity.CHECKSUM),)
+
+    def make(self) -> Composable:
+        return Compress()
+
+
+class TestCompressOverPrefix(MessageLayerKit):
+    garbage = (b"\0\5\x01\x78\x9c\0\0",)
+
+    def make(self) -> Composable:
+        return Compress(limit=5000) | Prefix(2)
 
 
 class TestTraceOfBytes(StreamLayerKit):

@@ -14,7 +14,7 @@ from ..core.capabilities import Unit
 from ..core.check import lint
 from ..core.spec import LayerSpec, Role, Stack
 from ..core.text import layer_class
-from .cat_options import cat_parser
+from .cat_options import read_options
 from .command import Talk, UsageError, run
 from .formats import FORMATS
 from .peers import Place, anywhere, read_places
@@ -22,19 +22,18 @@ from .source import chunks, lines, paced
 
 __all__ = ["main"]
 
-SENDERS = ("req", "push")
 TLS_OPTIONS = ("verify", "ca", "cert", "key")
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command."""
-    args = cat_parser().parse_intermixed_args(arguments)
+    args = read_options(arguments)
     talk = Talk("sockstack cat", args.quiet, args.verbose)
     return run(talk, lambda: _cat(args, talk))
 
 
 def _cat(args: argparse.Namespace, talk: Talk) -> int:
-    pattern = layer_class(args.pattern)() if args.pattern else None
+    pattern = _pattern(args)
     tls = {name: getattr(args, name) for name in TLS_OPTIONS if getattr(args, name) is not None}
     peers = [*(args.peers or ()), *map(anywhere(Role.DIALER), args.where)]
     if not peers:
@@ -59,36 +58,62 @@ def _cat(args: argparse.Namespace, talk: Talk) -> int:
     return _without_pattern(args, places[0], talk)
 
 
+def _pattern(args: argparse.Namespace) -> LayerSpec | None:
+    """The pattern that an option names, with the options that are its own."""
+    name = args.pattern
+    if name is None:
+        return None
+    if name == "pair":
+        name = "pair0" if args.compat else "pair1"
+    made: Any = layer_class(name)
+    survey = name == "surveyor" and args.recv_timeout
+    spec: LayerSpec = made(survey_time=args.recv_timeout) if survey else made()
+    return spec
+
+
+def _subscribed(sub: Any, topics: Sequence[bytes]) -> LayerSpec:
+    """The SUB with these topics, too; with all that there are, if it has none."""
+    topics = (*sub.topics, *topics) or (b"",)
+    spec: LayerSpec = type(sub)(*topics, recv_buffer=sub.recv_buffer, prefer_new=sub.prefer_new)
+    return spec
+
+
 def _with_pattern(
     args: argparse.Namespace, top: Sequence[LayerSpec], places: Sequence[Place], talk: Talk
 ) -> int:
-    from .cat_socket import PATTERNS, Work, talk_pattern
+    from .cat_socket import PATTERNS, Data, Work, talk_pattern
 
     name = top[-1].name
     if name not in PATTERNS:
         raise UsageError(f"{name} is no pattern that this command knows")
     if getattr(top[-1], "raw", False):
         raise UsageError(f"this {name} is raw, and messages have headers there: leave raw=true out")
-    data = _data(args)
-    if name not in SENDERS:
-        _not_for(name, args, "interval", "delay")
-    if name == "pull" and data is not None:
-        raise UsageError("pull does not send: --data and --file are not for it")
+    if name == "sub":
+        top = (*top[:-1], _subscribed(top[-1], args.subscribe or ()))
+    else:
+        _not_for(name, args, "subscribe")
+    data, use = _data(args), PATTERNS[name].data
+    if data is not None and use is Data.REFUSED:
+        raise UsageError(f"{name} does not send: --data and --file are not for it")
+    sends = use is Data.NEEDED or (use is Data.BESIDE and data is not None)
+    if not sends:
+        without = " without --data" if use is Data.BESIDE else ""
+        _not_for(name + without, args, "interval", "delay")
     bodies: Iterator[bytes] | None = None
-    if name in SENDERS:
+    if sends:
         once = data is not None and not args.count and args.interval is None
         source: Iterable[bytes] = lines(_input()) if data is None else repeat(data)
         bodies = paced(source, 1 if once else args.count, args.interval or 0.0, args.delay or 0.0)
     waits = [seconds for seconds in (args.recv_timeout, args.interval) if seconds]
     work = Work(
         bodies=bodies,
-        reply=data,
+        reply=data if use is Data.ANSWER else None,
         show=_printer(args.format or "lines"),
         count=args.count,
         recv_timeout=args.recv_timeout,
         send_timeout=args.send_timeout,
         answer_timeout=min(waits, default=None),
-        background=args.background,
+        background=args.background or args.compat,
     )
     return talk_pattern(top, places, work, talk)
 
@@ -96,7 +121,15 @@ def _with_pattern(
 def _without_pattern(args: argparse.Namespace, place: Place, talk: Talk) -> int:
     from .cat_connection import connect, exchange
 
-    _not_for("a connection without a pattern", args, "interval", "delay", "background")
+    _not_for(
+        "a connection without a pattern",
+        args,
+        "interval",
+        "delay",
+        "background",
+        "compat",
+        "subscribe",
+    )
     messages = place.stack.records[0].unit is not Unit.STREAM
     if not messages and args.count:
         raise UsageError("a byte stream has no messages to --count; put prefix or line on it")

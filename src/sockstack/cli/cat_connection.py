@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,6 +11,7 @@ from ..core.spec import Role
 from ..drivers.blocking.connection import MessageConnection, StreamConnection
 from ..drivers.blocking.establish import dial, listen
 from .command import FAILED, FINE, Talk
+from .feeder import Feeder
 from .peers import Place
 
 __all__ = ["connect", "exchange"]
@@ -66,7 +66,12 @@ def exchange(
     Returns:
         The exit code.
     """
-    feeder = _Feeder(connection, pieces, send_timeout)
+    feeder = Feeder(
+        pieces,
+        lambda piece: connection.send(piece, timeout=send_timeout),
+        connection.end,
+        connection.abort,
+    )
     feeder.start()
     try:
         done = _show_all(connection, show, count, recv_timeout)
@@ -107,30 +112,3 @@ def _show_all(
             raise
         got += 1
     return True
-
-
-class _Feeder(threading.Thread):
-    """Carries the input to the connection while the main thread shows what comes.
-
-    Attributes:
-        error: what stopped it, or None. The connection is aborted then, so that the main thread notices.
-    """
-
-    def __init__(
-        self, connection: AnyConnection, pieces: Iterable[bytes], timeout: float | None
-    ) -> None:
-        # A thread that waits for a terminal's next line cannot be stopped; it must not hold the process up.
-        super().__init__(name="sockstack-cat-input", daemon=True)
-        self.error: SockstackError | OSError | None = None
-        self._connection = connection
-        self._pieces = pieces
-        self._timeout = timeout
-
-    def run(self) -> None:
-        try:
-            for piece in self._pieces:
-                self._connection.send(piece, timeout=self._timeout)
-            self._connection.end()
-        except (SockstackError, OSError) as error:
-            self.error = error
-            self._connection.abort()

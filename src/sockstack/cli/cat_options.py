@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from argparse import Namespace
+from collections.abc import Sequence
 from typing import Any
 
 from ..core.capabilities import UNLIMITED
@@ -11,15 +13,16 @@ from .command import Parser
 from .formats import FORMATS
 from .peers import anywhere, local_port, socket_file
 
-__all__ = ["cat_parser"]
+__all__ = ["cat_parser", "read_options"]
 
 ABOUT = """\
 Sends and receives from the command line.
 
-With a pattern (--req0 --rep0 --push0 --pull0) it does what nngcat does, with the options of nngcat:
-REQ sends its data and prints the answer, REP prints requests and answers them with its data if it has
-any, PUSH sends, PULL prints. Where nngcat insists on --data, each line of standard input is a message
-here, and messages are printed as lines unless a format is given.
+With a pattern (--req0 --rep0 --pub0 --sub0 …) it does what nngcat does, with the options of nngcat:
+REQ sends its data and prints the answer, SURVEYOR all answers; REP and RESPONDENT print what they are
+asked and answer it with their data if they have any; PUSH and PUB send; PULL and SUB print; PAIR, BUS
+and STAR print, and send their data if they have any. Where nngcat insists on --data, each line of
+standard input is a message here, and messages are printed as lines unless a format is given.
 
 Without a pattern it is a plain connection: standard input goes there, what comes goes to standard
 output, both at once, and the end of the input ends one direction only. If the stack carries messages,
@@ -28,7 +31,7 @@ each line is one; if it carries bytes, they go as they are.
 
 EXAMPLES = """\
 WHERE is a URL, or the text of a stack; see "sockstack explain --help". Long options may be shortened:
---req is --req0. A value stands behind a blank or a "=".
+--req is --req0. A value stands behind a blank, a "=" or a ":".
 
 examples, with a pattern:
   sockstack cat --rep --listen tcp://127.0.0.1:5555 --data pong        answers whoever asks
@@ -36,6 +39,10 @@ examples, with a pattern:
   sockstack cat --req -l 5555 -D ping -i 1                             asks every second
   sockstack cat --pull -L 5556 --quoted                                a line for each message
   seq 5 | sockstack cat --push -l 5556                                 five messages
+  sockstack cat --sub -l 5558 --subscribe weather. --subscribe news.   what begins with one of these
+  sockstack cat --pub -L 5558 -D 'news.fire!' -d 1                     once others had a second to come
+  sockstack cat --surveyor -L 5559 -D 'who is there?' -d 1             prints the answers of one second
+  sockstack cat --pair -L 5560 -D hello -C 1                           sends one and receives one
   sockstack cat --req --dial tls+tcp://h:5555 --cacert ca.pem -D x     over TLS
   sockstack cat --listen 'checksum | rep | sp | unix(/tmp/x)' -D ok    the whole stack as text
 
@@ -54,9 +61,29 @@ USAGE = "sockstack cat [PATTERN] PEER… [OPTION…]"
 PATTERNS = {
     "req": "ask, print the answer",
     "rep": "print requests, answer them",
-    "push": "send",
+    "push": "send, each message to one of the peers",
     "pull": "print what comes",
+    "pub": "send, each message to all peers",
+    "sub": "print what comes and begins with a topic",
+    "surveyor": "ask all peers, print their answers until the survey ends",
+    "respondent": "print surveys, answer them",
+    "bus": "send to all peers, print what comes",
 }
+"""Those whose options end with their version."""
+
+
+def read_options(arguments: Sequence[str]) -> Namespace:
+    """What the command line says. What does not fit ends the program."""
+    parser = cat_parser()
+    known = [name for action in parser._actions for name in action.option_strings]
+
+    def respelled(word: str) -> str:
+        name, colon, value = word.partition(":")
+        is_option = colon and name.startswith("--") and any(one.startswith(name) for one in known)
+        return f"{name}={value}" if is_option else word
+
+    # Python's parser knows "--x=v" and "--x v"; nngcat takes "--x:v", too.
+    return parser.parse_intermixed_args([respelled(word) for word in arguments])
 
 
 def cat_parser() -> Parser:
@@ -75,7 +102,23 @@ def _add_patterns(parser: Parser) -> None:
     group = parser.add_argument_group("pattern, at most one (--req is --req0)")
     one = group.add_mutually_exclusive_group()
     for name, does in PATTERNS.items():
-        one.add_argument(f"--{name}0", dest="pattern", action="store_const", const=name, help=does)
+        # Where the name is the beginning of something else, too, it needs to be there in full.
+        names = (f"--{name}0", f"--{name}") if name == "sub" else (f"--{name}0",)
+        one.add_argument(*names, dest="pattern", action="store_const", const=name, help=does)
+    for name, does in (
+        ("pair0", "send to the one peer, print what comes"),
+        ("pair1", "the same in its newer version"),
+        ("pair", "--pair1, or --pair0 with --compat"),
+        ("star", "send to all of a star, print what comes"),
+    ):
+        one.add_argument(f"--{name}", dest="pattern", action="store_const", const=name, help=does)
+    group.add_argument(
+        "--subscribe",
+        type=os.fsencode,
+        action="append",
+        metavar="TOPIC",
+        help="how what --sub prints may begin; may be given several times; without it all is printed",
+    )
 
 
 def _add_peers(parser: Parser) -> None:
@@ -118,10 +161,12 @@ def _add_peers(parser: Parser) -> None:
     )
     group.add_argument(
         "--async",
-        "--compat",
         dest="background",
         action="store_true",
         help="go on trying to dial who is not there yet",
+    )
+    group.add_argument(
+        "--compat", action="store_true", help="what nanocat does: --async, and --pair is --pair0"
     )
 
 
@@ -161,7 +206,11 @@ def _add_behaviour(parser: Parser) -> None:
         "-d", "--delay", type=_seconds, metavar="SEC", help="wait before the first is sent"
     )
     group.add_argument(
-        "--recv-timeout", type=_timeout, metavar="SEC", help="wait so long for a message"
+        "--recv-timeout",
+        "--receive-timeout",
+        type=_timeout,
+        metavar="SEC",
+        help="wait so long for a message; a survey lasts so long",
     )
     group.add_argument(
         "--send-timeout", type=_timeout, metavar="SEC", help="wait so long for room, or a peer"

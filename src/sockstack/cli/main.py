@@ -16,6 +16,7 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = {
     "cat": "send and receive: what nngcat does for patterns, and netcat for connections",
     "explain": "show a stack as a table, or why it is refused",
+    "device": "pass messages on between two sides, at fixed addresses",
     "demo": "see it work: a short tour that checks itself",
     "bench": "measure beside other libraries",
 }

@@ -21,6 +21,7 @@ __all__ = [
     "SockstackError",
     "StackError",
     "StackWarning",
+    "SurveyOver",
     "TooBig",
 ]
 
@@ -129,6 +130,10 @@ class Deadline(SockstackError, TimeoutError):
     """
 
     accepted: int = 0
+
+
+class SurveyOver(Deadline):
+    """The time of a survey is over: there will be no more answers to it."""
 
 
 class EndOfStream(SockstackError, EOFError):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 from .errors import PeerAborted, SockstackError
 from .layer import MANY, Chunks, Layer
 
-__all__ = ["JOIN_BELOW", "Framer", "LengthFramer", "size_of"]
+__all__ = ["JOIN_BELOW", "Framer", "LengthFramer", "Shared", "size_of"]
 
 JOIN_BELOW = 8192
 """Units below this many bytes are joined with their headers; larger ones are handed on chunk by chunk."""
@@ -16,6 +16,17 @@ JOIN_BELOW = 8192
 def size_of(unit: Chunks) -> int:
     """Bytes of a unit on its way down."""
     return sum(map(len, unit)) if type(unit) is tuple else len(unit)
+
+
+class Shared(tuple[Chunks, ...]):
+    """A batch on its way to many pipes. What one framer makes of it serves all that frame alike."""
+
+    framed: dict[Hashable, Sequence[bytes]]
+
+    def __new__(cls, units: Iterable[Chunks]) -> Shared:
+        batch = super().__new__(cls, units)
+        batch.framed = {}
+        return batch
 
 
 SMALL_PIECE = 4096
@@ -193,6 +204,9 @@ class Framer(Layer):
 class LengthFramer(Framer):
     """A framer whose units stand behind a header that tells their length: the way down is the same for all."""
 
+    framing: Hashable = None
+    """Equal for layers that frame alike, so that a :class:`Shared` batch is framed once for all of them."""
+
     def __init__(self) -> None:
         super().__init__()
         self._last_size = -1
@@ -203,6 +217,16 @@ class LengthFramer(Framer):
         raise NotImplementedError
 
     def send(self, units: Sequence[Chunks]) -> None:
+        if type(units) is Shared and self.framing is not None:
+            framed = units.framed.get(self.framing)
+            if framed is None:
+                framed = units.framed[self.framing] = self._frame(units)
+            self.below.send(framed)
+        else:
+            self.below.send(self._frame(units))
+
+    def _frame(self, units: Sequence[Chunks]) -> Sequence[bytes]:
+        """The units with their headers; small ones joined."""
         out: list[bytes] = []
         run: list[bytes] = []
         for unit in units:
@@ -221,8 +245,7 @@ class LengthFramer(Framer):
                 run.append(self._last_head)
                 run += unit
             elif size < JOIN_BELOW and len(units) == 1:
-                self.below.send((self._last_head + unit,))
-                return
+                return (self._last_head + unit,)
             else:
                 run.append(self._last_head)
                 run.append(unit)
@@ -231,4 +254,4 @@ class LengthFramer(Framer):
                 run = []
         if run:
             out.append(b"".join(run))
-        self.below.send(out)
+        return out

@@ -89,9 +89,19 @@ class Head:
         self.sendable = Gate()
 
     @property
-    def ready(self) -> bool:
-        """Whether a message would find a peer that takes it now."""
-        return True
+    def can_send(self) -> bool:
+        """Whether a message would be taken now."""
+        return False
+
+    @property
+    def flowing(self) -> bool:
+        """Whether a peer takes messages now; only then are more collected than a call brings."""
+        return self.can_send
+
+    @property
+    def can_recv(self) -> bool:
+        """Whether a message can be fetched now."""
+        return bool(self.inbox)
 
     def offer(self, body: bytes) -> bool:
         """Take a message to send; False: not now."""
@@ -129,6 +139,14 @@ class Head:
     def context(self) -> Head:
         """Another state machine over the same pipes."""
         raise LocalProtocolError(f"a {self.name} socket has no contexts", layer=self.name)
+
+    def subscribe(self, prefix: bytes) -> None:
+        """Receive messages that begin so, too."""
+        raise LocalProtocolError(f"a {self.name} socket has no subscriptions", layer=self.name)
+
+    def unsubscribe(self, prefix: bytes) -> None:
+        """Receive them no longer."""
+        raise LocalProtocolError(f"a {self.name} socket has no subscriptions", layer=self.name)
 
     def close(self) -> None:
         """Of a context: give up what is outstanding, and tell who waits. The socket goes on."""

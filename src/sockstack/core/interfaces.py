@@ -14,6 +14,7 @@ __all__ = [
     "CanContext",
     "CanRecv",
     "CanSend",
+    "CanSubscribe",
     "Datagrams",
     "Frames",
     "Interface",
@@ -70,6 +71,10 @@ class CanSend:
 
 class CanRecv:
     """A pattern whose sockets receive."""
+
+
+class CanSubscribe:
+    """A pattern whose sockets choose what they receive."""
 
 
 class CanContext:

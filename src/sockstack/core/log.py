@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import logging
 
-__all__ = ["logger"]
+__all__ = ["debugger", "logger"]
 
 
 def logger(subject: str) -> logging.Logger:
@@ -15,3 +16,12 @@ def logger(subject: str) -> logging.Logger:
     import logging
 
     return logging.getLogger(f"sockstack.{subject}")
+
+
+def debugger(subject: str) -> logging.Logger | None:
+    """The logger of a subject if somebody wants to know the details, else None."""
+    module = sys.modules.get("logging")
+    if module is None:
+        return None
+    found = logger(subject)
+    return found if found.isEnabledFor(module.DEBUG) else None

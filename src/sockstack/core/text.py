@@ -29,16 +29,25 @@ from .spec import LayerSpec, Stack
 __all__ = ["format_stack", "layer_class", "parse", "parse_url", "register"]
 
 _CLASSES: dict[str, str | type[LayerSpec]] = {
+    "bus": "sockstack.patterns.bus:Bus",
     "checksum": "sockstack.layers.checksum:Checksum",
+    "compress": "sockstack.layers.compress:Compress",
     "fd": "sockstack.transports.fd:Fd",
     "inproc": "sockstack.transports.inproc:Inproc",
     "line": "sockstack.layers.line:Line",
+    "pair0": "sockstack.patterns.pair:Pair0",
+    "pair1": "sockstack.patterns.pair:Pair1",
     "prefix": "sockstack.layers.prefix:Prefix",
+    "pub": "sockstack.patterns.pubsub:Pub",
     "pull": "sockstack.patterns.pipeline:Pull",
     "push": "sockstack.patterns.pipeline:Push",
     "rep": "sockstack.patterns.reqrep:Rep",
     "req": "sockstack.patterns.reqrep:Req",
+    "respondent": "sockstack.patterns.survey:Respondent",
     "sp": "sockstack.layers.sp:Sp",
+    "star": "sockstack.patterns.star:Star",
+    "sub": "sockstack.patterns.pubsub:Sub",
+    "surveyor": "sockstack.patterns.survey:Surveyor",
     "tcp": "sockstack.transports.tcp:Tcp",
     "tls": "sockstack.layers.tls:Tls",
     "trace": "sockstack.layers.trace:Trace",
@@ -136,10 +145,17 @@ def _first(options: Options) -> str | None:
     return next((name for name, entry in options.items() if not entry.kw_only), None)
 
 
+def _many(option: dataclasses.Field[Any]) -> bool:
+    """Whether the option takes any number of values, each without its name."""
+    return bool(option.metadata.get("variadic"))
+
+
 def _takes(option: dataclasses.Field[Any]) -> frozenset[str]:
     """The names of the types that an option takes, as far as its annotation tells."""
     kind: object = option.type
     text = kind if isinstance(kind, str) else getattr(kind, "__name__", str(kind))
+    if _many(option):
+        text = text.removeprefix("tuple[").removesuffix(", ...]")
     parts = (part.strip() for part in text.split("|"))
     return frozenset("str" if part.startswith("Literal[") else part for part in parts)
 
@@ -223,7 +239,11 @@ def _format_layer(spec: LayerSpec) -> str:
             default = option.default_factory()
         if value is default or (type(value) is type(default) and value == default):
             continue
-        text = _HIDDEN if name in spec.secrets else _write(value, _takes(option))
+        takes = _takes(option)
+        if _many(option):
+            parts += [_write(entry, takes) for entry in value]
+            continue
+        text = _HIDDEN if name in spec.secrets else _write(value, takes)
         parts.append(text if name == first else f"{name}={text}")
     return f"{spec.name}({', '.join(parts)})" if parts else spec.name
 
@@ -309,15 +329,19 @@ class _Reader:
             start = self._skip()
             key = self.match(_KEY)
             name = first if key is None else key[1]
-            if name is None or (key is None and values):
+            many = key is None and first is not None and _many(options[first])
+            if name is None or (key is None and set(values) - ({first} if many else set())):
                 raise self.fail("expected name=value: only the first option goes without its name")
             if name not in options:
                 raise self.fail(
                     f"{spec_class.name} has no option {name}", _did_you_mean(name, options), start
                 )
-            if name in values:
+            if not many and _many(options[name]):
+                raise self.fail(f"{name} are given without their name", None, start)
+            if name in values and not many:
                 raise self.fail(f"{name} is given twice", None, start)
-            values[name] = self.value(_takes(options[name]))
+            value = self.value(_takes(options[name]))
+            values[name] = (*values.get(name, ()), value) if many else value
             if self.take(")"):
                 return
             if not self.take(","):
@@ -378,7 +402,12 @@ def _make(spec_class: type[LayerSpec], values: Mapping[str, Any]) -> LayerSpec:
     ]
     if missing:
         raise StackError(f"{spec_class.name} needs {' and '.join(missing)}", field=missing[0])
+    options = _options(spec_class)
+    listed = next((name for name in values if _many(options[name])), None)
     try:
+        if listed is not None:
+            named = {name: value for name, value in values.items() if name != listed}
+            return spec_class(*values[listed], **named)
         return spec_class(**values)
     except StackError:
         raise

@@ -204,6 +204,7 @@ class DialerCore(Endpoint):
         self.state = DialState.CONNECTING
         self._once = once
         self._bound = options.reconnect_min
+        self._since = 0.0
         self._attempt: Cancellable | None = None
         self._opening: Opening | None = None
         self._timer: Cancellable | None = None
@@ -260,7 +261,7 @@ class DialerCore(Endpoint):
         self.error = None
         self.state = DialState.UP
         self.stats.opened += 1
-        self._bound = self.options.reconnect_min
+        self._since = self._hub.now()
         self._hub.need(self, False)
         top.on_closed = self._lost
         self._owner.connected(top, self)
@@ -269,6 +270,8 @@ class DialerCore(Endpoint):
         top, self._top = self._top, None
         assert top is not None
         self.error = error
+        if self._hub.now() - self._since >= self._bound:  # else it may be a peer that wants none
+            self._bound = self.options.reconnect_min
         self._over(top)(error)
         self._again(error)
 

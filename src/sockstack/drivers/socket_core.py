@@ -21,7 +21,7 @@ from ..core.errors import (
 from ..core.filtering import Filter, FilterChain
 from ..core.head import Head, Stats
 from ..core.junction import Pipe
-from ..core.log import logger
+from ..core.log import debugger, logger
 from ..core.spec import Build, Environment, Kind, LayerSpec, Role, Stack, layers_of
 from ..layers.sp import Sp
 from ..patterns.base import PatternSpec, Raw
@@ -234,11 +234,15 @@ class SocketCore:
         top: ChainTop | None,
         error: SockstackError | None,
     ) -> None:
-        if not self._queues:
+        log = debugger("socket")
+        if log is None and not self._queues:
             return
         info = self._info(top) if isinstance(top, Pipe) else None
+        event = Event(kind, endpoint.address, info, error)
         for queue in self._queues:
-            queue.put(Event(kind, endpoint.address, info, error))
+            queue.put(event)
+        if log is not None:
+            log.debug("%s: %s", self.pattern.name, event)
 
     def _info(self, pipe: Pipe) -> PipeInfo:
         return PipeInfo.of(pipe, lambda: self.hub.lock)
@@ -249,7 +253,7 @@ class SocketCore:
 
     def unsent(self) -> int:
         """Bytes accepted that no kernel has taken yet."""
-        return sum(pipe.unsent for pipe in self.raw.pipes.values())
+        return self.raw.unsent + sum(pipe.unsent for pipe in self.raw.pipes.values())
 
     def after_fork(self, kept: bool, why: str) -> None:
         """In a forked child: the connections are the parent's, and so is everything unless something was ``kept``."""

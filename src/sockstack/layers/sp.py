@@ -141,6 +141,7 @@ class StreamSp(LengthFramer):
         self._max_size = max_size
         self._type = b"\x01" if octet else b""
         self._header_size = 9 if octet else 8
+        self.framing = ("sp", octet)
         self._open = False
         self._seen_size = 0
         self._seen_whole = -1

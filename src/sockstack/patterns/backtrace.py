@@ -25,6 +25,7 @@ __all__ = [
     "AnswerHead",
     "RawAnswerHead",
     "RawAnswers",
+    "RawAskHead",
     "Worded",
     "end_of_words",
     "headed",
@@ -128,6 +129,18 @@ class RawAnswerHead(RawHead):
         return super().offer_message(message)
 
 
+class RawAskHead(RawHead):
+    """A raw socket that asks: its caller is told when no answer could come back."""
+
+    def offer_message(self, message: Message) -> bool:
+        if len(message.header) < 4 or not message.header[-4] & 0x80:
+            raise LocalProtocolError(
+                "a raw question needs a header that ends with an id: 4 bytes, top bit set",
+                layer=self.name,
+            )
+        return super().offer_message(message)
+
+
 class AnswerHead(Head):
     """A socket that answers, or one context of it: at most one question being answered."""
 
@@ -140,6 +153,14 @@ class AnswerHead(Head):
         if socket is not None:
             self.receivable = socket.receivable
             self.sendable = socket.sendable
+
+    @property
+    def can_send(self) -> bool:
+        return self._pipe is not None and (self._pipe.ready or not self._pipe.alive)
+
+    @property
+    def can_recv(self) -> bool:
+        return self._raw.can_pop
 
     def take(self) -> bytes | None:
         if self.closed:

@@ -125,13 +125,18 @@ class Raw(Junction):
             pipe.backlog.clear()
             pipe.sent += len(units)
             pipe.below.send(units)
-        if pipe.ready:
+        if pipe.ready and pipe.alive:
             self.ring.add(pipe)
             self.head.sendable.open()
         else:
             self.ring.remove(pipe)
 
     # Messages.
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait for any pipe at all, where a pattern keeps some."""
+        return 0
 
     def put(self, header: bytes, body: Chunks) -> bool:
         """Send one message; False: not now."""
@@ -169,6 +174,11 @@ class Raw(Junction):
         return self._batch_pipe, header, body
 
     @property
+    def can_pop(self) -> bool:
+        """Whether ``pop`` would give a message now."""
+        return bool(self._batch) or bool(self.queue)
+
+    @property
     def can_put(self) -> bool:
         """Whether ``put`` would take a message now."""
         return bool(self.ring)
@@ -203,6 +213,14 @@ class RawHead(Head):
         super().__init__()
         self.name = name
         self._raw = raw
+
+    @property
+    def can_send(self) -> bool:
+        return self._raw.can_put
+
+    @property
+    def can_recv(self) -> bool:
+        return self._raw.can_pop
 
     def offer(self, body: bytes) -> bool:
         return self.offer_message(Message(body))

@@ -1,4 +1,4 @@
-"""A device: two raw halves back to back, which pass messages on both ways.
+"""A device: two raw halves back to back, which pass messages on both ways; or one that passes them on to itself.
 
 Each raw half does to the header what its protocol asks of a hop, so a REQ behind a device finds its answer. Filters may
 stand between the two: what goes from front to back is encoded by them, what comes back is decoded.
@@ -18,13 +18,13 @@ from .base import PatternSpec, Raw
 __all__ = ["Device", "check_pair"]
 
 
-def check_pair(front: LayerSpec, back: LayerSpec) -> None:
-    """Refuse two sockets that make no device.
+def check_pair(front: LayerSpec, back: LayerSpec | None, inside: object = None) -> None:
+    """Refuse what makes no device: two sockets that do not fit, or one alone that cannot reflect.
 
     Raises:
         StackError: they are not raw, or not each other's peers.
     """
-    for spec in (front, back):
+    for spec in (front, front if back is None else back):
         if not isinstance(spec, PatternSpec):
             raise StackError(
                 f"a device joins two patterns, and {spec.name} is none", layer=spec.name, field="R1"
@@ -37,6 +37,19 @@ def check_pair(front: LayerSpec, back: LayerSpec) -> None:
                 mend=f"Use {type(spec).__name__}(raw=True).",
             )
     assert isinstance(front, PatternSpec)
+    if back is None:
+        if front.number != front.peer_number:
+            raise StackError(
+                f"one socket alone reflects where peers are alike, and {front.name} has others",
+                layer=front.name,
+                field="peer",
+                mend="Give the device the other half, too.",
+            )
+        if inside is not None:
+            raise StackError(
+                "there is no inside where one socket reflects", layer=front.name, field="inside"
+            )
+        return
     assert isinstance(back, PatternSpec)
     if front.number != back.peer_number:
         raise StackError(
@@ -54,7 +67,8 @@ class Device:
         self._inside = FilterChain(inside) if inside else None
         self._closed = False
         self._link(front, back, outward=True)
-        self._link(back, front, outward=False)
+        if back is not front:
+            self._link(back, front, outward=False)
 
     @property
     def refused(self) -> int:

@@ -11,7 +11,6 @@ from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 from ..core.filtering import FilterChain
-from ..core.framing import size_of
 from ..core.head import Head, Message, Stats
 from ..core.hub import Timing
 from ..core.interfaces import CanRecv, CanSend, Pattern
@@ -20,11 +19,9 @@ from ..core.junction import FairQueue, Pipe
 from ..core.layer import Chunks
 from ..core.spec import Spec
 from .base import PatternSpec, Raw, RawHead
+from .batches import cut, rescue
 
 __all__ = ["Pull", "PullOps", "Push", "PushOps"]
-
-BATCH = 65536
-"""Bytes handed to one pipe at a time: at most so much is lost with a pipe, or one message."""
 
 
 class PushOps(CanSend):
@@ -94,23 +91,6 @@ class RawPush(Raw):
         pipe.below.send((body,))
         return True
 
-    def rescue(self, pipe: Pipe, units: Sequence[Chunks]) -> int:
-        """How many of ``units``, counted from the last, a pipe that has just died had not begun to write.
-
-        They can go to another pipe, and nothing is received twice.
-        """
-        head = pipe.chain.record.head
-        unsent = pipe.chain.unsent
-        count = rescued = 0
-        for unit in reversed(units):
-            size = size_of(unit) + head
-            if rescued + size > unsent:
-                break
-            rescued += size
-            count += 1
-        self.stats.lost -= rescued
-        return count
-
 
 class PushHead(Head):
     """A PUSH socket."""
@@ -123,7 +103,7 @@ class PushHead(Head):
         self._raw = raw
 
     @property
-    def ready(self) -> bool:
+    def can_send(self) -> bool:
         return bool(self._raw.ring)
 
     def offer(self, body: bytes) -> bool:
@@ -136,18 +116,18 @@ class PushHead(Head):
                 return False
             pipe.sent += 1
             pipe.below.send((unit,))
-            if pipe.alive or not raw.rescue(pipe, (unit,)):
+            if pipe.alive or not rescue(pipe, (unit,), raw.stats):
                 raw.stats.sent += 1
                 return True
 
     def offer_many(self, bodies: Sequence[bytes]) -> int:
-        """Shares the batch out over the pipes that are ready, each at most :data:`BATCH` bytes."""
+        """Shares the batch out over the pipes that are ready, each at most :data:`~.batches.BATCH` bytes."""
         raw = self._raw
         done = turns = 0
         total = len(bodies)
         while done < total and raw.ring:
             turns = turns or len(raw.ring)
-            stop = self._cut(bodies, done, -(-(total - done) // turns))
+            stop = cut(bodies, done, -(-(total - done) // turns))
             turns -= 1
             units: Sequence[Chunks] = bodies[done:stop]
             if raw.filters is not None:
@@ -156,24 +136,11 @@ class PushHead(Head):
             assert pipe is not None
             pipe.sent += len(units)
             pipe.below.send(units)
-            done = stop if pipe.alive else stop - raw.rescue(pipe, units)
+            done = stop if pipe.alive else stop - rescue(pipe, units, raw.stats)
         if not done:
             raw.check()
         raw.stats.sent += done
         return done
-
-    @staticmethod
-    def _cut(bodies: Sequence[bytes], start: int, count: int) -> int:
-        """Where a share that begins at ``start`` ends: after ``count`` messages, or at the byte limit if sooner."""
-        stop = min(len(bodies), start + count)
-        if sum(map(len, bodies[start:stop])) <= BATCH:
-            return stop
-        size = 0
-        for index in range(start, stop):
-            size += len(bodies[index])
-            if size > BATCH:
-                return max(index, start + 1)
-        return stop
 
 
 class RawPull(Raw):
@@ -200,6 +167,10 @@ class RawPull(Raw):
     def close(self, why: str = "the socket is closed") -> None:
         self.bodies.clear()
         super().close(why)
+
+    @property
+    def can_pop(self) -> bool:
+        return bool(self.head.inbox) or bool(self.bodies)
 
     def refill(self) -> bool:
         """Move the next batch into the head's inbox; False if there is none."""
@@ -233,6 +204,10 @@ class PullHead(Head):
     def __init__(self, raw: RawPull) -> None:
         super().__init__()
         self._raw = raw
+
+    @property
+    def can_recv(self) -> bool:
+        return self._raw.can_pop
 
     def take(self) -> bytes | None:
         popped = self._raw.pop()

@@ -22,10 +22,11 @@ from .backtrace import (
     AnswerHead,
     RawAnswerHead,
     RawAnswers,
+    RawAskHead,
     Worded,
     headed,
 )
-from .base import Incoming, PatternSpec, Raw, RawHead, check_ttl
+from .base import Incoming, PatternSpec, Raw, check_ttl
 
 __all__ = ["Rep", "RepOps", "Req", "ReqOps"]
 
@@ -68,7 +69,7 @@ class Req(PatternSpec, Spec[PipeInterface, Pattern[ReqOps]]):
     def head(self, env: Timing, filters: FilterChain | None, stats: Stats) -> tuple[Head, Raw]:
         if self.raw:
             raw = RawReq(env, filters, stats)
-            raw.head = RawHead(self.name, raw)
+            raw.head = RawAskHead(self.name, raw)
             return raw.head, raw
         requests = Requests(env, filters, stats, self.resend)
         return requests.head, requests
@@ -142,6 +143,8 @@ class Requests(RawReq):
         if pipe is None:
             self.check()
             return False
+        if self.filters is not None:
+            body = self.encode(body)
         if asker.id is not None:
             self.waiting.pop(asker.id, None)
         number = self._next_id
@@ -149,8 +152,6 @@ class Requests(RawReq):
             number = number + 1 if number < LAST_ID else FIRST_ID
         self._next_id = number + 1 if number < LAST_ID else FIRST_ID
         asker.id = key
-        if self.filters is not None:
-            body = self.encode(body)
         asker.unit = headed(key, body)
         asker.pipe = pipe
         asker.answer = asker.failure = None  # before the send, which may find the pipe dead
@@ -273,6 +274,14 @@ class ReqHead(Head):
         self.answer: bytes | None = None
         self.answered_by = 0
         self.failure: PeerAborted | None = None
+
+    @property
+    def can_send(self) -> bool:
+        return bool(self._requests.ring)
+
+    @property
+    def can_recv(self) -> bool:
+        return self.answer is not None or self.failure is not None
 
     def offer(self, body: bytes) -> bool:
         if self.closed:

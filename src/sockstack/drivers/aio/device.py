@@ -16,16 +16,16 @@ __all__ = ["Device"]
 
 
 class Device:
-    """Joins two raw sockets and passes messages on both ways, headers and all, as long as the loop runs.
+    """Joins two raw sockets, or reflects what comes to one, as long as the loop runs; see the blocking device.
 
     Attributes:
-        front, back: the two sockets: dial and listen with them, ask them for pipes and statistics.
+        front, back: the two sockets, or twice the one that reflects: they dial, listen, and have pipes and statistics.
     """
 
     def __init__(
         self,
         front: Spec[Pipe, Pattern[Any]],
-        back: Spec[Pipe, Pattern[Any]],
+        back: Spec[Pipe, Pattern[Any]] | None = None,
         *,
         inside: Spec[Message, Message] | Same | None = None,
     ) -> None:
@@ -34,9 +34,9 @@ class Device:
         Raises:
             StackError: the two make no device.
         """
-        check_pair(layers_of(front)[-1], layers_of(back)[-1])
+        check_pair(layers_of(front)[-1], None if back is None else layers_of(back)[-1], inside)
         self.front: Socket[Any] = Socket(front)
-        self.back: Socket[Any] = Socket(back)
+        self.back: Socket[Any] = self.front if back is None else Socket(back)
         filters = build_filters(layers_of(inside), self.front._hub) if inside is not None else []
         self._core = DeviceCore(self.front._core.raw, self.back._core.raw, filters)
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
-from ...core.errors import Closed, Deadline
+from ...core.errors import Closed, Deadline, SurveyOver
 from ...core.head import Head, Message
-from ...core.interfaces import CanContext, CanRecv, CanSend, Os, Pattern, Pipe
+from ...core.interfaces import CanContext, CanRecv, CanSend, CanSubscribe, Os, Pattern, Pipe
 from ...core.junction import PRIORITY, Gate
 from ...core.log import logger
 from ...core.spec import Spec
@@ -97,12 +97,24 @@ class Talker(Generic[P_co]):
         return message
 
     async def __aiter__(self: Talker[CanRecv]) -> AsyncIterator[bytes]:
-        """Messages until the socket is closed."""
+        """Messages until the socket is closed; of a survey, answers until its time is over."""
         while True:
             try:
                 yield await self.recv()
-            except Closed:
+            except (Closed, SurveyOver):
                 return
+
+    def subscribe(self: Talker[CanSubscribe], prefix: bytes) -> None:
+        """Receive messages that begin with ``prefix``, too; with ``b""``, all. Twice is once."""
+        self._head.subscribe(prefix)
+
+    def unsubscribe(self: Talker[CanSubscribe], prefix: bytes) -> None:
+        """Take a subscription back. What waits to be received and matches no other is dropped.
+
+        Raises:
+            LocalProtocolError: there is no such subscription.
+        """
+        self._head.unsubscribe(prefix)
 
     # Sending.
 
@@ -120,7 +132,7 @@ class Talker(Generic[P_co]):
         """
         body = data if type(data) is bytes else bytes(data)
         outbox = self._outbox
-        if outbox is not None and len(body) <= LARGE and (outbox or self._head.ready):
+        if outbox is not None and len(body) <= LARGE and (outbox or self._head.flowing):
             if len(outbox) >= COLLECTED and self._drain() is None:
                 await self._wait(self._drain, self._head.sendable, timeout, "send")
             outbox.append(body)

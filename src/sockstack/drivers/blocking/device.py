@@ -18,33 +18,35 @@ __all__ = ["Device"]
 
 
 class Device:
-    """Joins two raw sockets and passes messages on both ways, headers and all.
+    """Joins two raw sockets and passes messages on both ways, headers and all; or reflects what comes to one.
 
     Both live on one hub. Whoever calls :meth:`run` leads it; when nobody does, a helper thread does the work.
 
     Attributes:
-        front, back: the two sockets: dial and listen with them, ask them for pipes and statistics.
+        front, back: the two sockets, or twice the one that reflects: they dial, listen, and have pipes and statistics.
     """
 
     def __init__(
         self,
         front: Spec[Pipe, Pattern[Any]],
-        back: Spec[Pipe, Pattern[Any]],
+        back: Spec[Pipe, Pattern[Any]] | None = None,
         *,
         inside: Spec[Message, Message] | Same | None = None,
     ) -> None:
         """Make the two sockets and join them.
 
         Args:
-            front, back: raw patterns that are each other's peers: ``Rep(raw=True)`` and ``Req(raw=True)``.
+            front, back: raw patterns that are peers: ``Rep(raw=True)`` and ``Req(raw=True)``, ``Sub(raw=True)``
+                and ``Pub(raw=True)``. One alone, ``Bus(raw=True)`` for example, reflects: what one peer sends it passes
+                on to the others.
             inside: filters between the two. What goes from front to back is encoded, what comes back is decoded.
 
         Raises:
             StackError: the two make no device.
         """
-        check_pair(layers_of(front)[-1], layers_of(back)[-1])
+        check_pair(layers_of(front)[-1], None if back is None else layers_of(back)[-1], inside)
         self.front: Socket[Any] = Socket(front)
-        self.back: Socket[Any] = Socket(back, beside=self.front)
+        self.back: Socket[Any] = self.front if back is None else Socket(back, beside=self.front)
         self._hub = hub = self.front._hub
         self._closed = Gate()
         filters = build_filters(layers_of(inside), hub) if inside is not None else []

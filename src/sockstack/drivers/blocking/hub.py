@@ -144,6 +144,29 @@ class BlockingHub(BaseHub):
         super().need(who, flag)
         self.unattended = bool(self.needy) and not self._helper.running
 
+    def attend(self, wake: Callable[[], None]) -> tuple[int | None, float | None]:
+        """Under the lock, for one who waits elsewhere: do what there is to do, unless somebody else leads.
+
+        Returns:
+            A descriptor that is readable when there is more to do, and the instant of the next timer, or None. Neither
+            while somebody leads: then ``wake`` is called when he stops.
+        """
+        if self.closed:
+            return None, None
+        if self._leadership.state is not FREE:
+            if wake not in self._followers:
+                self._followers.append(wake)
+            return None, None
+        self.turn()
+        self.leave()
+        heap = self._timer_heap
+        return self._poller.fileno(), heap[0].when if heap else None
+
+    def dismiss(self, wake: Callable[[], None]) -> None:
+        """Under the lock: ``wake`` waits no longer."""
+        if wake in self._followers:
+            self._followers.remove(wake)
+
     def outside(self, call: Callable[[], None]) -> None:
         """Under the lock: have whoever leads make a call of the application's, with the lock free."""
         self._outside.append(call)

@@ -53,6 +53,10 @@ class Poller:
             ready.append((key.fd, mask))
         return ready
 
+    def fileno(self) -> int:
+        """A descriptor that is readable while something is ready."""
+        return self._selector.fileno()  # epoll and kqueue have one
+
     def close(self) -> None:
         """Let go; what was watched stays open."""
         self._selector.close()
@@ -81,6 +85,9 @@ class EpollPoller(Poller):
     def unregister(self, fd: int) -> None:
         with contextlib.suppress(OSError, ValueError):
             self._epoll.unregister(fd)
+
+    def fileno(self) -> int:
+        return self._epoll.fileno()
 
     def close(self) -> None:
         self._epoll.close()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
-from ...core.errors import Closed, Deadline
+from ...core.errors import Closed, Deadline, SurveyOver
 from ...core.head import Head, Message
-from ...core.interfaces import CanContext, CanRecv, CanSend, Os, Pattern, Pipe
+from ...core.interfaces import CanContext, CanRecv, CanSend, CanSubscribe, Os, Pattern, Pipe
 from ...core.junction import PRIORITY, Gate
 from ...core.log import logger
 from ...core.spec import Spec
@@ -22,6 +23,7 @@ from .burst import FULL, SMALL, Outbox
 from .events import Events
 from .exit import close_at_exit
 from .hub import BlockingHub
+from .readiness import Signal
 
 __all__ = ["Context", "Socket"]
 
@@ -40,6 +42,7 @@ class Talker(Generic[P_co]):
         self.timeout = timeout
         self._closed = False
         self._outbox: Outbox | None = None
+        self._signal: Signal | None = None
         self._hub: BlockingHub
         self._head: Head
 
@@ -48,6 +51,8 @@ class Talker(Generic[P_co]):
         self._head = head
         self._inbox = head.inbox
         self._take = head.take
+        self._take_many = head.take_many
+        self._take_message = head.take_message
         self._offer = head.offer
 
     # Receiving.
@@ -81,31 +86,61 @@ class Talker(Generic[P_co]):
         self: Talker[CanRecv], most: int = MANY_AT_ONCE, timeout: Timeout = DEFAULT
     ) -> list[bytes]:
         """What is there, at least one message and at most ``most``. Raises like :meth:`recv`."""
-        head = self._head
+        take, gate = self._take_many, self._head.receivable
         with self._hub.lock:
-            bodies = head.take_many(most)
+            bodies = take(most)
             if bodies is None:
-                bodies = self._wait(
-                    lambda: head.take_many(most), head.receivable, timeout, "recv_many"
-                )
+                bodies = self._wait(lambda: take(most), gate, timeout, "recv_many")
             return bodies
 
     def recv_message(self: Talker[CanRecv], timeout: Timeout = DEFAULT) -> Message:
         """The next message with what came beside it: pipe, marks, and on a raw socket the header."""
-        head = self._head
+        take, gate = self._take_message, self._head.receivable
         with self._hub.lock:
-            message = head.take_message()
+            message = take()
             if message is None:
-                message = self._wait(head.take_message, head.receivable, timeout, "recv_message")
+                message = self._wait(take, gate, timeout, "recv_message")
             return message
 
+    def fileno(self: Talker[CanRecv]) -> int:
+        """A descriptor for loops that are not ours: readable exactly while a message can be received without waiting.
+
+        Do nothing with it but wait for it; it closes with the socket. From the first call on, a helper thread does the
+        socket's work while no caller does, and ``recv`` is a little slower. To wait for several sockets here,
+        :class:`~sockstack.Poller` does without.
+        """
+        with self._hub.lock:
+            if self._signal is None:
+                signal = self._signal = Signal(self._hub, self._head)
+                self._inbox = (
+                    deque()
+                )  # stays empty, so that the descriptor learns of each message taken
+                self._take = signal.after(self._take)
+                self._take_many = signal.after(self._take_many)
+                self._take_message = signal.after(self._take_message)
+            return self._signal.fileno
+
     def __iter__(self: Talker[CanRecv]) -> Iterator[bytes]:
-        """Messages until the socket is closed."""
+        """Messages until the socket is closed; of a survey, answers until its time is over."""
         while True:
             try:
                 yield self.recv()
-            except Closed:
+            except (Closed, SurveyOver):
                 return
+
+    def subscribe(self: Talker[CanSubscribe], prefix: bytes) -> None:
+        """Receive messages that begin with ``prefix``, too; with ``b""``, all. Twice is once."""
+        with self._hub.lock:
+            self._head.subscribe(prefix)
+
+    def unsubscribe(self: Talker[CanSubscribe], prefix: bytes) -> None:
+        """Take a subscription back. What waits to be received and matches no other is dropped.
+
+        Raises:
+            LocalProtocolError: there is no such subscription.
+        """
+        with self._hub.lock:
+            self._head.unsubscribe(prefix)
 
     # Sending.
 
@@ -196,6 +231,12 @@ class Talker(Generic[P_co]):
             if hub.unattended:
                 hub.leave()
 
+    def _hide(self) -> None:
+        """Under the lock: nothing is shown at a descriptor any more."""
+        signal, self._signal = self._signal, None
+        if signal is not None:
+            signal.close()
+
     def _wait_offer(self, body: bytes, timeout: Timeout) -> None:
         self._wait(lambda: self._offer(body) or None, self._head.sendable, timeout, "send")
 
@@ -222,6 +263,7 @@ class Context(Talker[P_co]):
         """Give up what is outstanding."""
         with self._hub.lock:
             self._head.close()
+            self._hide()
 
     def __enter__(self) -> Context[P_co]:
         return self
@@ -430,6 +472,7 @@ class Socket(Talker[P_co]):
             finally:  # interrupted while it waited, it closes all the same
                 left = core.unsent() + (len(outbox.messages) if outbox is not None else 0)
                 core.close(orderly=not left)
+                self._hide()
                 if core.owns_hub:
                     hub.close()
                 else:

@@ -1,0 +1,293 @@
+"""SURVEYOR and RESPONDENT: a question to all, and answers for a while. SP protocol numbers 0x62 and 0x63.
+
+The header is that of REQ and REP (:mod:`.backtrace`): an id word, and a word of each device in front of it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import KW_ONLY, dataclass
+from math import inf
+from typing import ClassVar
+
+from ..core.errors import LocalProtocolError, StackError, SurveyOver
+from ..core.filtering import FilterChain
+from ..core.head import Head, Message, Stats
+from ..core.hub import Cancellable, Timing
+from ..core.interfaces import CanContext, CanRecv, CanSend, Pattern
+from ..core.interfaces import Pipe as PipeInterface
+from ..core.junction import Pipe
+from ..core.layer import Chunks
+from ..core.spec import Header, Spec
+from .backtrace import (
+    FIRST_ID,
+    LAST_ID,
+    MOST_WORDS,
+    AnswerHead,
+    RawAnswerHead,
+    RawAnswers,
+    RawAskHead,
+    Worded,
+    headed,
+)
+from .base import Incoming, PatternSpec, Raw, check_ttl
+from .fanout import FanOut, check_buffer
+
+__all__ = ["Respondent", "RespondentOps", "Surveyor", "SurveyorOps"]
+
+SURVEYS = 8
+"""Surveys that wait for one pipe, as in NNG."""
+
+RESPONSES = 1024
+"""Answers that wait to be received, unless told otherwise."""
+
+
+class SurveyorOps(CanSend, CanRecv, CanContext):
+    """What a SURVEYOR socket does."""
+
+
+class RespondentOps(CanSend, CanRecv, CanContext):
+    """What a RESPONDENT socket does."""
+
+
+@dataclass(frozen=True)
+class Surveyor(PatternSpec, Spec[PipeInterface, Pattern[SurveyorOps]]):
+    """Asks everybody who is connected, and takes answers until the survey's time is over.
+
+    ``send`` begins a survey, never waits, and ends the one before. ``recv`` gives one answer after the other, and
+    raises :class:`~sockstack.core.errors.SurveyOver` when the time is over; iterating ends then. Who is connected later
+    is not asked, and nobody is asked twice. Answers that come too late are dropped (``stray``), and so is a question to
+    a peer for whom 8 wait already (``shed``).
+
+    Args:
+        survey_time: seconds for which answers are taken; ``math.inf`` for as long as there is no new survey.
+        recv_buffer: answers that wait to be received; of more, the new ones are dropped (``overrun``). NNG has 128,
+            which fewer peers than that can fill when they answer at once.
+        raw: no bookkeeping; messages carry their header words. For devices.
+    """
+
+    _: KW_ONLY
+    survey_time: float = 1.0
+    recv_buffer: int = RESPONSES
+    raw: bool = False
+
+    name: ClassVar[str] = "surveyor"
+    number: ClassVar[int] = 0x62
+    peer_number: ClassVar[int] = 0x63
+    verbatim: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if not self.survey_time > 0:
+            raise StackError(
+                f"surveyor: survey_time is more than 0 seconds, not {self.survey_time!r}",
+                layer="surveyor",
+                field="survey_time",
+            )
+        check_buffer(self.name, "recv_buffer", self.recv_buffer)
+
+    @property
+    def header(self) -> tuple[Header, ...]:
+        return (Header("survey id", 4, "top bit set; hops of devices in front, 4 bytes each"),)
+
+    def head(self, env: Timing, filters: FilterChain | None, stats: Stats) -> tuple[Head, Raw]:
+        if self.raw:
+            raw = RawSurveys(env, filters, stats)
+            raw.head = RawAskHead(self.name, raw)
+            return raw.head, raw
+        surveys = Surveys(env, filters, stats, self.survey_time, self.recv_buffer)
+        return surveys.head, surveys
+
+
+@dataclass(frozen=True)
+class Respondent(PatternSpec, Spec[PipeInterface, Pattern[RespondentOps]]):
+    """Answers surveys: ``recv`` gives a question, ``send`` answers it. Receiving again without an answer keeps silent.
+
+    Args:
+        ttl: words that a question may carry, its id included: 1 to 255, so ``ttl - 1`` devices. One with more is
+            dropped (``looped``).
+        raw: no bookkeeping; messages carry their header words. For devices.
+    """
+
+    _: KW_ONLY
+    ttl: int = 8
+    raw: bool = False
+
+    name: ClassVar[str] = "respondent"
+    number: ClassVar[int] = 0x63
+    peer_number: ClassVar[int] = 0x62
+    verbatim: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        check_ttl(self.name, self.ttl)
+
+    @property
+    def header(self) -> tuple[Header, ...]:
+        return (Header("survey id", 4, "as it came; hops of devices in front, 4 bytes each"),)
+
+    def head(self, env: Timing, filters: FilterChain | None, stats: Stats) -> tuple[Head, Raw]:
+        raw = RawAnswers(env, filters, stats, self.ttl)
+        raw.head = (RawAnswerHead if self.raw else AnswerHead)(self.name, raw)
+        return raw.head, raw
+
+
+class RawSurveys(FanOut, Worded):
+    """Questions to all pipes; answers with the words that devices left on them."""
+
+    def __init__(self, env: Timing, filters: FilterChain | None, stats: Stats) -> None:
+        Worded.__init__(self, env, filters, stats, MOST_WORDS)
+        self.depth = SURVEYS
+        self.keeps_newest = True  # an answer to an older one would come too late
+
+    def put(self, header: bytes, body: Chunks) -> bool:
+        self.spread((headed(header, body),))
+        return True
+
+
+class Surveys(RawSurveys):
+    """The cooked half of SURVEYOR: surveys of the socket and its contexts, by id."""
+
+    def __init__(
+        self,
+        env: Timing,
+        filters: FilterChain | None,
+        stats: Stats,
+        survey_time: float,
+        recv_buffer: int,
+    ) -> None:
+        super().__init__(env, filters, stats)
+        self.survey_time = survey_time
+        self.recv_buffer = recv_buffer
+        self.running: dict[bytes, SurveyHead] = {}
+        self._next_id = env.randbits(31) | FIRST_ID
+        self.head = SurveyHead(self)
+
+    def begin(self, asker: SurveyHead, body: Chunks) -> None:
+        """Ask everybody on behalf of ``asker``, in place of what it asked before."""
+        self.check()
+        encoded = self.encode(body)  # first: if it raises, the old survey goes on
+        asker.stop()
+        asker.answers.clear()
+        number = self._next_id
+        while (key := number.to_bytes(4, "big")) in self.running:  # since 2**31 surveys, that is
+            number = number + 1 if number < LAST_ID else FIRST_ID
+        self._next_id = number + 1 if number < LAST_ID else FIRST_ID
+        self.running[key] = asker
+        asker.start(key)  # before the questions go out, which may bring answers or the socket's end
+        self.stats.sent += 1
+        self.spread((headed(key, encoded),))
+
+    def arrive(self, pipe: Pipe, incoming: list[Incoming]) -> None:
+        for header, body in incoming:
+            asker = self.running.get(header)
+            if asker is None:
+                self.stats.stray += 1
+            elif len(asker.answers) >= self.recv_buffer:
+                self.stats.overrun += 1
+            else:
+                passed = self._decoded(body)
+                if passed is not None:
+                    self.stats.received += 1
+                    asker.answers.append((pipe.id, passed))
+                    asker.receivable.open()
+
+    def close(self, why: str = "the socket is closed") -> None:
+        super().close(why)
+        for asker in list(self.running.values()):
+            asker.stop()
+            asker.answers.clear()
+            asker.receivable.open()
+
+    def _decoded(self, body: bytes) -> bytes | None:
+        if self.filters is None:
+            return body
+        passed, refused = self.filters.decode([body])
+        self.stats.refused += refused
+        answer: bytes | None = passed[0]
+        return answer
+
+
+class SurveyHead(Head):
+    """A SURVEYOR socket, or one context of it: at most one survey under way."""
+
+    name = "surveyor"
+
+    def __init__(self, surveys: Surveys, socket: Head | None = None) -> None:
+        super().__init__()
+        self._surveys = surveys
+        if socket is not None:
+            self.sendable = socket.sendable
+        self.answers: deque[tuple[int, bytes]] = deque()
+        self._id: bytes | None = None
+        self._timer: Cancellable | None = None
+        self._over = False
+
+    @property
+    def can_send(self) -> bool:
+        return True
+
+    @property
+    def can_recv(self) -> bool:
+        return (bool(self.answers) or self._over) and not self._surveys.closed
+
+    def offer(self, body: bytes) -> bool:
+        if self.closed:
+            self.check()
+        self._surveys.begin(self, body)
+        return True
+
+    def take_message(self) -> Message | None:
+        if self.closed or self._surveys.closed:
+            self.check()
+            self._surveys.check()
+        if self.answers:
+            number, body = self.answers.popleft()
+            return Message(body, b"", number)
+        if self._over:
+            self._over = False
+            raise SurveyOver("the survey's time is over", layer=self.name)
+        if self._id is None:
+            raise LocalProtocolError("there is no survey: send one first", layer=self.name)
+        return None
+
+    def take(self) -> bytes | None:
+        message = self.take_message()
+        return None if message is None else message.body
+
+    def take_many(self, most: int) -> list[bytes] | None:
+        if not self.answers or self._surveys.closed:
+            self.take_message()  # says why
+            return None
+        count = min(most, len(self.answers))
+        return [self.answers.popleft()[1] for _ in range(count)]
+
+    def context(self) -> Head:
+        return SurveyHead(self._surveys, self)
+
+    def close(self) -> None:
+        self.stop()
+        self.answers.clear()
+        super().close()
+
+    def start(self, key: bytes) -> None:
+        """Take answers to the survey with this id, until its time is over."""
+        self._id = key
+        surveys = self._surveys
+        if surveys.survey_time != inf:
+            env = surveys.env
+            self._timer = env.call_at(env.now() + surveys.survey_time, self._expire)
+
+    def stop(self) -> None:
+        """Take no more answers, and forget that there was a survey."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._id is not None:
+            self._surveys.running.pop(self._id, None)
+            self._id = None
+        self._over = False
+
+    def _expire(self) -> None:
+        self._timer = None
+        self.stop()
+        self._over = True
+        self.receivable.open()
