@@ -361,7 +361,7 @@ class _Reader:
         if quoted is not None:
             text = _unquote(quoted[2] if quoted[2] is not None else quoted[3])
             if not quoted[1]:
-                return text
+                return text.encode() if takes == {"bytes"} else text
             try:
                 return text.encode("latin-1")
             except UnicodeEncodeError:
