@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sockstack.patterns.pipeline import Pull, Push, RawPull
+from sockstack.patterns.pipeline import Pull, Push, RawPull, RawPush
 
 from .fakes import HEAD, Joined, Rig
 
@@ -150,7 +150,13 @@ class Pipeline(RuleBasedStateMachine):
         for pull in (0, 1):
             self.receive(pull, 1000)
         arrived = {n for numbers in self.received.values() for n in numbers}
-        assert arrived | self.lost == self.accepted
+        assert isinstance(self.push.raw, RawPush)
+        waiting = {
+            int(b"".join(unit)) if isinstance(unit, tuple) else int(unit)
+            for unit in self.push.raw.waiting
+        }
+        assert arrived | self.lost | waiting == self.accepted
+        assert arrived.isdisjoint(waiting)
         for rig in (self.push, *self.pulls):
             rig.close()
 

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from sockstack.core.errors import (
     Closed,
     LocalProtocolError,
+    NoPeers,
     PeerAborted,
     RemoteProtocolError,
 )
 from sockstack.core.head import Message
 from sockstack.layers.checksum import ChecksumLayer
 from sockstack.patterns.backtrace import end_of_words
-from sockstack.patterns.reqrep import Rep, Req
+from sockstack.patterns.reqrep import Rep, Req, Requests
 
 from .fakes import HEAD, Clock, Rig, watch
 
@@ -523,3 +524,58 @@ def test_whatever_comes_costs_at_most_that_pipe(
         if body == b"still here":
             break
     assert body == b"still here" or rig.stats.stray
+
+
+# What a send does that finds nobody.
+
+
+def test_best_effort_puts_a_request_off() -> None:
+    rig = Rig(Req(best_effort=True))
+    assert rig.head.can_send
+    for body in (b"one", b"two", b"three"):
+        assert rig.head.offer(body)
+    assert rig.head.take() is None
+    requests = rig.raw
+    assert isinstance(requests, Requests)
+    assert len(requests._homeless) == 1
+    peer = rig.peer()
+    assert [unit[4:] for unit in peer.sent] == [b"three"]
+    assert (rig.stats.sent, rig.stats.resent) == (3, 0)
+    other = rig.peer()
+    peer.lose()
+    assert other.sent == peer.sent
+    assert rig.stats.resent == 1
+    other.deliver(other.sent[0][:4] + b"answer")
+    assert rig.head.take() == b"answer"
+
+
+def test_a_request_that_was_put_off_is_forgotten_with_its_context() -> None:
+    rig = Rig(Req(best_effort=True))
+    context = rig.head.context()
+    assert context.offer(b"never mind")
+    context.close()
+    assert rig.peer().sent == []
+
+
+def test_fail_no_peers() -> None:
+    rig = Rig(Req(fail_no_peers=True))
+    with pytest.raises(NoPeers, match="nobody is connected"):
+        rig.head.offer(b"a")
+    one, other = rig.peer(), rig.peer()
+    context = rig.head.context()
+    assert rig.head.offer(b"a")
+    assert context.offer(b"b")
+    woken = [watch(head.receivable) for head in (rig.head, context)]
+    one.lose()
+    assert woken == [[], []]
+    assert len(other.sent) == 2
+    other.lose()
+    assert all(woken)
+    for head in (rig.head, context):
+        assert head.can_recv
+        with pytest.raises(NoPeers, match="nobody is connected any more"):
+            head.take()
+        with pytest.raises(LocalProtocolError):
+            head.take()
+    rig.clock.advance(1000)
+    assert rig.clock.pending == []

@@ -15,6 +15,7 @@ __all__ = [
     "EndpointError",
     "IncompatiblePeer",
     "LocalProtocolError",
+    "NoPeers",
     "Owned",
     "PeerAborted",
     "RemoteProtocolError",
@@ -120,6 +121,10 @@ class EndpointError(SockstackError, OSError):
     ) -> None:
         super().__init__(message, layer=layer, path=path)
         self.errno = errno
+
+
+class NoPeers(SockstackError):
+    """Nobody is connected, and the socket was made to fail then; nothing was sent."""
 
 
 class Deadline(SockstackError, TimeoutError):

@@ -18,7 +18,6 @@ from typing import ClassVar
 
 from ..core.errors import Busy, LocalProtocolError, RemoteProtocolError, StackError
 from ..core.filtering import FilterChain
-from ..core.framing import size_of
 from ..core.head import Head, Message, Stats
 from ..core.hub import Timing
 from ..core.interfaces import CanRecv, CanSend, Pattern
@@ -29,13 +28,10 @@ from ..core.marks import PEER_ADDRESS
 from ..core.spec import Header, Spec
 from .backtrace import headed
 from .base import Incoming, PatternSpec, Raw, RawHead, check_ttl
-from .batches import cut, front, rescue
 from .pipeline import PullHead, RawPull
+from .unicast import SendOptions, Unicast, UnicastHead, check_send_options
 
 __all__ = ["Pair0", "Pair0Ops", "Pair1", "Pair1Ops"]
-
-MOST_WAITING = 8192
-"""Messages that a send buffer may hold; NNG has the same limit."""
 
 FIRST_HOP = b"\0\0\0\1"
 LAST_HOP = b"\0\0\0\xff"
@@ -68,21 +64,27 @@ class Pair0(PatternSpec, Spec[PipeInterface, Pattern[Pair0Ops]]):
         raw: no difference to the bytes; for devices.
         send_buffer: messages that are accepted while no peer takes them, 0 to 8192. They go to the next peer, in order.
             A burst of small ones may be collected besides.
+        best_effort: ``send`` never waits. What finds no peer that takes it, and no room in the send buffer, is dropped,
+            and counted as ``shed``, or as ``unheard`` if nobody is connected.
+        fail_no_peers: ``send`` raises :class:`~sockstack.core.errors.NoPeers` while nobody is connected, rather than
+            wait.
     """
 
     _: KW_ONLY
     raw: bool = False
     send_buffer: int = 0
+    best_effort: bool = False
+    fail_no_peers: bool = False
 
     name: ClassVar[str] = "pair0"
     number: ClassVar[int] = 0x10
     peer_number: ClassVar[int] = 0x10
 
     def __post_init__(self) -> None:
-        check_send_buffer(self.name, self.send_buffer)
+        check_send_options(self.name, self)
 
     def head(self, env: Timing, filters: FilterChain | None, stats: Stats) -> tuple[Head, Raw]:
-        raw = RawPair0(env, filters, stats, self.send_buffer)
+        raw = RawPair0(env, filters, stats, self)
         raw.head = RawHead(self.name, raw) if self.raw else PairHead(self.name, raw)
         return raw.head, raw
 
@@ -104,6 +106,7 @@ class Pair1(PatternSpec, Spec[PipeInterface, Pattern[Pair1Ops]]):
         raw: messages carry their hop word, which goes out plus one. For devices; with one peer only.
         send_buffer: messages that are accepted while no peer takes them, 0 to 8192. They go to the next peer, in order.
             A burst of small ones may be collected besides.
+        best_effort, fail_no_peers: as those of :class:`Pair0`.
     """
 
     _: KW_ONLY
@@ -111,6 +114,8 @@ class Pair1(PatternSpec, Spec[PipeInterface, Pattern[Pair1Ops]]):
     ttl: int = 8
     raw: bool = False
     send_buffer: int = 0
+    best_effort: bool = False
+    fail_no_peers: bool = False
 
     name: ClassVar[str] = "pair1"
     number: ClassVar[int] = 0x11
@@ -119,7 +124,7 @@ class Pair1(PatternSpec, Spec[PipeInterface, Pattern[Pair1Ops]]):
 
     def __post_init__(self) -> None:
         check_ttl(self.name, self.ttl)
-        check_send_buffer(self.name, self.send_buffer)
+        check_send_options(self.name, self)
         if self.raw and self.poly:
             raise StackError(
                 "pair1: a raw socket has one peer; a device could not say to which of many a message goes",
@@ -134,122 +139,36 @@ class Pair1(PatternSpec, Spec[PipeInterface, Pattern[Pair1Ops]]):
 
     def head(self, env: Timing, filters: FilterChain | None, stats: Stats) -> tuple[Head, Raw]:
         if self.raw:
-            raw = RawPair1(env, filters, stats, self.send_buffer, self.ttl)
+            raw = RawPair1(env, filters, stats, self, self.ttl)
             raw.head = RawPair1Head(self.name, raw)
             return raw.head, raw
         if self.poly:
-            many = PolyPair1(env, filters, stats, self.send_buffer, self.ttl)
+            many = PolyPair1(env, filters, stats, self, self.ttl)
             many.head = PolyHead(self.name, many)
             return many.head, many
-        one = CookedPair1(env, filters, stats, self.send_buffer, self.ttl)
+        one = CookedPair1(env, filters, stats, self, self.ttl)
         one.head = PairHead(self.name, one)
         return one.head, one
 
 
-def check_send_buffer(name: str, size: int) -> None:
-    """Refuse a send buffer that is not one, or has no end.
-
-    Raises:
-        StackError: it is none of 0 to 8192 messages.
-    """
-    if not 0 <= size <= MOST_WAITING:
-        raise StackError(
-            f"{name}: send_buffer is 0 to {MOST_WAITING} messages, not {size!r}",
-            layer=name,
-            field="send_buffer",
-        )
-
-
-class PairRaw(Raw):
-    """The sending side of a pair: one peer, unless ``many``, and messages that wait while nobody takes them.
+class PairRaw(Unicast):
+    """The sending side of a pair: one peer, unless ``many``.
 
     Attributes:
         many: there is room for more than one peer.
-        waiting: accepted, and not yet handed to a peer; in the order in which they go.
     """
 
     many = False
 
-    def __init__(
-        self, env: Timing, filters: FilterChain | None, stats: Stats, send_buffer: int
-    ) -> None:
-        super().__init__(env, filters, stats)
-        self.send_buffer = send_buffer
-        self.waiting: deque[Chunks] = deque()
-
-    @property
-    def unsent(self) -> int:
-        """Bytes that were accepted and wait for a peer."""
-        return sum(map(size_of, self.waiting))
-
-    @property
-    def reachable(self) -> bool:
-        """Whether somebody takes a message now."""
-        return bool(self.ring)
-
-    @property
-    def can_put(self) -> bool:
-        if self.waiting or not self.reachable:
-            return len(self.waiting) < self.send_buffer
-        return True
-
-    def close(self, why: str = "the socket is closed") -> None:
-        self.stats.lost += self.unsent
-        self.waiting.clear()
-        super().close(why)
-
     def attached(self, pipe: Pipe) -> None:
         if self.pipes and not self.many:
             pipe.close(self._taken())
-            return
-        super().attached(pipe)
-        self.flush()
+        else:
+            super().attached(pipe)
 
     def detached(self, pipe: Pipe) -> None:
         if pipe.id in self.pipes:  # one that was refused leaves no trace
             super().detached(pipe)
-
-    def writable(self, pipe: Pipe) -> None:
-        super().writable(pipe)
-        self.flush()
-
-    def put(self, header: bytes, body: Chunks) -> bool:
-        return bool(self.push((body,)))
-
-    def dress(self, bodies: Sequence[bytes]) -> Sequence[Chunks]:
-        """Bodies as they go on the wire."""
-        return bodies if self.filters is None else self.filters.encode(bodies)
-
-    def push(self, units: Sequence[Chunks]) -> int:
-        """Take messages from the front of ``units``, which are not none; how many, at least one if ``can_put``.
-
-        Raises:
-            Closed: the socket is closed.
-        """
-        if self.reachable and not self.waiting:
-            self.hand_on(units)
-            return len(units)
-        self.check()
-        kept = units[: max(0, self.send_buffer - len(self.waiting))]
-        self.waiting.extend(kept)
-        return len(kept)
-
-    def hand_on(self, units: Sequence[Chunks]) -> None:
-        """To the peer, which is there. What it had not begun when it was found dead waits for the next one."""
-        pipe = self.ring.next()
-        assert pipe is not None
-        pipe.sent += len(units)
-        pipe.below.send(units)
-        if not pipe.alive:
-            begun = len(units) - rescue(pipe, units, self.stats)
-            self.waiting.extendleft(reversed(units[begun:]))
-
-    def flush(self) -> None:
-        """Hand on what waits, as far as it is taken."""
-        if self.waiting and self.reachable:
-            while self.waiting and self.reachable:
-                self.hand_on(front(self.waiting))
-            self.head.sendable.open()
 
     def _taken(self) -> Busy:
         """What is said of a peer for whom there is no place."""
@@ -274,10 +193,10 @@ class RawPair1(PairRaw):
         env: Timing,
         filters: FilterChain | None,
         stats: Stats,
-        send_buffer: int,
+        options: SendOptions,
         ttl: int,
     ) -> None:
-        super().__init__(env, filters, stats, send_buffer)
+        super().__init__(env, filters, stats, options)
         self._limit = ttl.to_bytes(4, "big")
 
     def receive(self, pipe: Pipe, units: list[bytes]) -> None:
@@ -334,8 +253,9 @@ class PolyPair1(CookedPair1):
     def reachable(self) -> bool:
         return bool(self.pipes) and not self.closed
 
-    def hand_on(self, units: Sequence[Chunks]) -> None:
+    def hand_on(self, units: Sequence[Chunks]) -> int:
         self.give(next(iter(self.pipes.values())), units)
+        return len(units)
 
     def flush(self) -> None:
         """All at once: of shares, those after the first might find no room."""
@@ -358,53 +278,14 @@ class PolyPair1(CookedPair1):
             self.give(pipe, units)
 
 
-class PairHead(PullHead):
+class PairHead(UnicastHead, PullHead):
     """A PAIR socket with one peer."""
 
-    bursts = True
     _raw: RawPair0
 
     def __init__(self, name: str, raw: RawPair0) -> None:
-        super().__init__(raw)
+        PullHead.__init__(self, raw)
         self.name = name
-
-    @property
-    def can_send(self) -> bool:
-        return self._raw.can_put
-
-    @property
-    def flowing(self) -> bool:
-        return self._raw.reachable
-
-    def offer(self, body: bytes) -> bool:
-        raw = self._raw
-        if raw.waiting or not raw.reachable:
-            return bool(self._push((body,)))
-        raw.hand_on(raw.dress((body,)))
-        raw.stats.sent += 1
-        return True
-
-    def offer_many(self, bodies: Sequence[bytes]) -> int:
-        """Hands on shares of at most :data:`~.batches.BATCH` bytes, as long as the peer takes more."""
-        done = 0
-        total = len(bodies)
-        while done < total:
-            stop = cut(bodies, done, total)
-            taken = self._push(bodies[done:stop])
-            if not taken:
-                break
-            done += taken
-        return done
-
-    def _push(self, bodies: Sequence[bytes]) -> int:
-        """Send from the front of ``bodies``, which are not none; how many."""
-        raw = self._raw
-        if not raw.can_put:
-            raw.check()
-            return 0
-        taken = raw.push(raw.dress(bodies))
-        raw.stats.sent += taken
-        return taken
 
 
 class PolyHead(PairHead):

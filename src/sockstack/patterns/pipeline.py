@@ -6,7 +6,6 @@ taken yet is counted (:attr:`~sockstack.core.head.Stats.lost`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
@@ -16,10 +15,9 @@ from ..core.hub import Timing
 from ..core.interfaces import CanRecv, CanSend, Pattern
 from ..core.interfaces import Pipe as PipeInterface
 from ..core.junction import FairQueue, Pipe
-from ..core.layer import Chunks
 from ..core.spec import Spec
 from .base import PatternSpec, Raw, RawHead
-from .batches import cut, rescue
+from .unicast import Unicast, UnicastHead, check_send_options
 
 __all__ = ["Pull", "PullOps", "Push", "PushOps"]
 
@@ -36,21 +34,35 @@ class PullOps(CanRecv):
 class Push(PatternSpec, Spec[PipeInterface, Pattern[PushOps]]):
     """The sending end of a pipeline: each message goes to the peer that has been ready longest.
 
-    Without a peer that takes more, ``send`` waits. What a peer sends is dropped and counted.
+    Without a peer that takes more, ``send`` waits, once the send buffer is full. What had been accepted when a
+    connection was found dead, before any of it was written, goes to another peer. What a peer sends is dropped and
+    counted (``stray``).
 
     Args:
+        send_buffer: messages that are accepted while no peer takes them, 0 to 8192. They go to the next that does, in
+            order. A burst of small ones may be collected besides.
+        best_effort: ``send`` never waits. What finds no peer that takes it, and no room in the send buffer, is dropped,
+            and counted as ``shed``, or as ``unheard`` if nobody is connected.
+        fail_no_peers: ``send`` raises :class:`~sockstack.core.errors.NoPeers` while nobody is connected, rather than
+            wait.
         raw: no difference to the bytes; for devices.
     """
 
     _: KW_ONLY
+    send_buffer: int = 0
+    best_effort: bool = False
+    fail_no_peers: bool = False
     raw: bool = False
 
     name: ClassVar[str] = "push"
     number: ClassVar[int] = 0x50
     peer_number: ClassVar[int] = 0x51
 
+    def __post_init__(self) -> None:
+        check_send_options(self.name, self)
+
     def head(self, env: Timing, filters: FilterChain | None, stats: Stats) -> tuple[Head, Raw]:
-        raw = RawPush(env, filters, stats)
+        raw = RawPush(env, filters, stats, self)
         raw.head = RawHead(self.name, raw) if self.raw else PushHead(raw)
         return raw.head, raw
 
@@ -76,71 +88,21 @@ class Pull(PatternSpec, Spec[PipeInterface, Pattern[PullOps]]):
         return raw.head, raw
 
 
-class RawPush(Raw):
+class RawPush(Unicast):
     """Pipes in turn; nothing comes back."""
 
     def receive(self, pipe: Pipe, units: list[bytes]) -> None:
         self.stats.stray += len(units)
 
-    def put(self, header: bytes, body: Chunks) -> bool:
-        pipe = self.ring.next()
-        if pipe is None:
-            self.check()
-            return False
-        pipe.sent += 1
-        pipe.below.send((body,))
-        return True
 
-
-class PushHead(Head):
+class PushHead(UnicastHead):
     """A PUSH socket."""
 
     name = "push"
-    bursts = True
 
     def __init__(self, raw: RawPush) -> None:
         super().__init__()
         self._raw = raw
-
-    @property
-    def can_send(self) -> bool:
-        return bool(self._raw.ring)
-
-    def offer(self, body: bytes) -> bool:
-        raw = self._raw
-        unit = body if raw.filters is None else raw.encode(body)
-        while True:
-            pipe = raw.ring.next()
-            if pipe is None:
-                raw.check()
-                return False
-            pipe.sent += 1
-            pipe.below.send((unit,))
-            if pipe.alive or not rescue(pipe, (unit,), raw.stats):
-                raw.stats.sent += 1
-                return True
-
-    def offer_many(self, bodies: Sequence[bytes]) -> int:
-        """Shares the batch out over the pipes that are ready, each at most :data:`~.batches.BATCH` bytes."""
-        raw = self._raw
-        done = turns = 0
-        total = len(bodies)
-        while done < total and raw.ring:
-            turns = turns or len(raw.ring)
-            stop = cut(bodies, done, -(-(total - done) // turns))
-            turns -= 1
-            units: Sequence[Chunks] = bodies[done:stop]
-            if raw.filters is not None:
-                units = raw.filters.encode(units)
-            pipe = raw.ring.next()
-            assert pipe is not None
-            pipe.sent += len(units)
-            pipe.below.send(units)
-            done = stop if pipe.alive else stop - rescue(pipe, units, raw.stats)
-        if not done:
-            raw.check()
-        raw.stats.sent += done
-        return done
 
 
 class RawPull(Raw):

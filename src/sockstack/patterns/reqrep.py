@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
-from ..core.errors import LocalProtocolError, PeerAborted
+from ..core.errors import LocalProtocolError, NoPeers, PeerAborted, SockstackError
 from ..core.filtering import FilterChain
 from ..core.head import Head, Message, Stats
 from ..core.hub import Cancellable, Timing
@@ -50,11 +50,16 @@ class Req(PatternSpec, Spec[PipeInterface, Pattern[ReqOps]]):
         resend: seconds after which an unanswered request is sent again, to any peer that is ready. It is sent again at
             once when the connection that carried it is lost. 0 or less: never; then a lost connection makes ``recv``
             raise :class:`~sockstack.core.errors.PeerAborted`.
+        best_effort: ``send`` never waits: a request that finds no peer goes to the next that takes it.
+        fail_no_peers: while nobody is connected, ``send`` raises :class:`~sockstack.core.errors.NoPeers`, and ``recv``
+            does when the last peer leaves.
         raw: no bookkeeping; messages carry their header words. For devices.
     """
 
     _: KW_ONLY
     resend: float = 60.0
+    best_effort: bool = False
+    fail_no_peers: bool = False
     raw: bool = False
 
     name: ClassVar[str] = "req"
@@ -71,7 +76,7 @@ class Req(PatternSpec, Spec[PipeInterface, Pattern[ReqOps]]):
             raw = RawReq(env, filters, stats)
             raw.head = RawAskHead(self.name, raw)
             return raw.head, raw
-        requests = Requests(env, filters, stats, self.resend)
+        requests = Requests(env, filters, stats, self)
         return requests.head, requests
 
 
@@ -127,10 +132,11 @@ class Requests(RawReq):
     """The cooked half of REQ: outstanding requests of the socket and its contexts, by id."""
 
     def __init__(
-        self, env: Timing, filters: FilterChain | None, stats: Stats, resend: float
+        self, env: Timing, filters: FilterChain | None, stats: Stats, options: Req
     ) -> None:
         super().__init__(env, filters, stats)
-        self.resend = resend
+        self.resend = options.resend
+        self._options = options
         self.waiting: dict[bytes, ReqHead] = {}
         self._homeless: deque[ReqHead] = deque()
         self._next_id = env.randbits(31) | FIRST_ID
@@ -138,11 +144,18 @@ class Requests(RawReq):
         self.head = ReqHead(self)
 
     def ask(self, asker: ReqHead, body: Chunks) -> bool:
-        """Send a request for ``asker``; False: no pipe takes one now."""
+        """Send a request for ``asker``; False: no pipe takes one now.
+
+        Raises:
+            NoPeers: nobody is connected, and the socket was made to say so.
+        """
         pipe = self.ring.next()
         if pipe is None:
             self.check()
-            return False
+            if self._options.fail_no_peers and not self.pipes:
+                raise NoPeers("nobody is connected", layer="req")
+            if not self._options.best_effort:
+                return False
         if self.filters is not None:
             body = self.encode(body)
         if asker.id is not None:
@@ -161,9 +174,17 @@ class Requests(RawReq):
             asker.due = self.env.now() + self.resend
             if self._timer is None:
                 self._timer = self.env.call_at(asker.due, self._tick)
-        pipe.sent += 1
-        pipe.below.send((asker.unit,))
+        asker.begun = pipe is not None
+        if pipe is None:
+            self._put_off(asker)
+        else:
+            pipe.sent += 1
+            pipe.below.send((asker.unit,))
         return True
+
+    @property
+    def can_put(self) -> bool:
+        return bool(self.ring) or self._options.best_effort
 
     def forget(self, asker: ReqHead) -> None:
         """The request is answered, cancelled or replaced."""
@@ -206,15 +227,29 @@ class Requests(RawReq):
         super().detached(pipe)
         for asker in [entry for entry in self.waiting.values() if entry.pipe is pipe]:
             if self.resend > 0:
-                asker.pipe = None
-                self._homeless.append(asker)
+                self._put_off(asker)
             else:
-                self.forget(asker)
-                asker.failure = PeerAborted(
-                    "the connection that carried the request was lost", layer="req"
+                self._fail(
+                    asker,
+                    PeerAborted("the connection that carried the request was lost", layer="req"),
                 )
-                asker.receivable.open()
+        if self._options.fail_no_peers and not self.pipes:
+            for asker in list(self.waiting.values()):
+                self._fail(asker, NoPeers("nobody is connected any more", layer="req"))
+            self.head.sendable.open()  # who waits to ask is told
         self._house()
+
+    def _put_off(self, asker: ReqHead) -> None:
+        """The request goes to the next pipe that takes it."""
+        asker.pipe = None
+        if asker not in self._homeless:
+            self._homeless.append(asker)
+
+    def _fail(self, asker: ReqHead, failure: SockstackError) -> None:
+        """There will be no answer."""
+        self.forget(asker)
+        asker.failure = failure
+        asker.receivable.open()
 
     def close(self, why: str = "the socket is closed") -> None:
         super().close(why)
@@ -237,7 +272,8 @@ class Requests(RawReq):
             assert pipe is not None
             asker.pipe = pipe
             asker.due = self.env.now() + self.resend
-            self.stats.resent += 1
+            self.stats.resent += asker.begun
+            asker.begun = True
             pipe.sent += 1
             pipe.below.send((asker.unit,))
 
@@ -247,8 +283,7 @@ class Requests(RawReq):
         now = self.env.now()
         for asker in self.waiting.values():
             if asker.due <= now and asker.pipe is not None:
-                asker.pipe = None
-                self._homeless.append(asker)
+                self._put_off(asker)
         self._house()
         due = [asker.due for asker in self.waiting.values() if asker.pipe is not None]
         if due:
@@ -270,14 +305,15 @@ class ReqHead(Head):
         self.id: bytes | None = None
         self.unit: tuple[bytes, ...] | None = None
         self.pipe: Pipe | None = None
+        self.begun = False
         self.due = 0.0
         self.answer: bytes | None = None
         self.answered_by = 0
-        self.failure: PeerAborted | None = None
+        self.failure: SockstackError | None = None
 
     @property
     def can_send(self) -> bool:
-        return bool(self._requests.ring)
+        return self._requests.can_put
 
     @property
     def can_recv(self) -> bool:
