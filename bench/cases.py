@@ -218,6 +218,22 @@ CASES = (
         (Against(ZMQ, 1.3), Against(BARE, 0.8, 0.95)),
     ),
     Case(
+        "pubsub-100",
+        "PUB to 100 subscribers, 64 B, one at a time",
+        Measure.RATE,
+        Traffic(Role.PUB, Role.SUB, 64, crowd=100),
+        SINGLE,
+        (Against(ZMQ, 1.0), Against(PYNNG), Against(NNG)),
+    ),
+    Case(
+        "pubsub-100-many",
+        "PUB to 100 subscribers, 64 B, send_many",
+        Measure.RATE,
+        Traffic(Role.PUB, Role.SUB, 64, crowd=100),
+        MANY,
+        (Against(ZMQ, 1.0),),
+    ),
+    Case(
         "filter-many",
         "a filter of one byte on each 64 B message, in batches",
         Measure.COST,

@@ -105,17 +105,16 @@ class Runner:
     def _traffic(self, work: Traffic, contender: Contender) -> tuple[int, float]:
         url = f"tcp://127.0.0.1:{free_port()}"
         with tempfile.TemporaryFile("w+") as errors:
-            listener = self._start(work, contender, work.receiver, url, errors)
+            listens, dials = sorted((work.sender, work.receiver), key=lambda role: not role.listens)
+            listener = self._start(work, contender, listens, url, errors)
             dialler: subprocess.Popen[str] | None = None
             try:
                 deadline = time.monotonic() + MOST_EXTRA + self.seconds
                 line = listener.stdout.readline() if listener.stdout else ""
                 if line != "ready\n":
                     raise Failed(f"{contender.label} did not listen{told(errors)}")
-                dialler = self._start(work, contender, work.sender, url, errors)
-                measuring, other = (
-                    (dialler, listener) if work.sender is Role.REQ else (listener, dialler)
-                )
+                dialler = self._start(work, contender, dials, url, errors)
+                measuring, other = (dialler, listener) if dials.measures else (listener, dialler)
                 while measuring.poll() is None:
                     if other.poll() is not None:
                         raise Failed(f"one end of {contender.label} gave up{told(errors)}")
@@ -137,6 +136,8 @@ class Runner:
     ) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "bench.worker", contender.library, role, contender.style]
         command += ["--url", url, "--size", str(work.size), "--seconds", str(self.seconds)]
+        if work.crowd:
+            command += ["--crowd", str(work.crowd)]
         if work.pinned and hasattr(os, "sched_getaffinity"):
             command += ["--cpu", str(max(os.sched_getaffinity(0)))]
         if self.uvloop and contender.style is Style.ASYNCIO:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BULK",
+    "ROW",
     "Lost",
     "Role",
     "Stopwatch",
@@ -38,17 +39,24 @@ _NUMBERS = struct.Struct(">QI")
 
 
 class Role(enum.StrEnum):
-    """The socket types that take part. ``REP`` and ``PULL`` listen."""
+    """The socket types that take part. ``REP``, ``PULL`` and ``PUB`` listen."""
 
     REQ = "req"
     REP = "rep"
     PUSH = "push"
     PULL = "pull"
+    PUB = "pub"
+    SUB = "sub"
 
     @property
     def listens(self) -> bool:
         """Whether this end waits for the other one to dial."""
-        return self in (Role.REP, Role.PULL)
+        return self in (Role.REP, Role.PULL, Role.PUB)
+
+    @property
+    def measures(self) -> bool:
+        """Whether this end sees when the work is done."""
+        return self in (Role.REQ, Role.PULL, Role.SUB)
 
 
 class Style(enum.StrEnum):
@@ -64,8 +72,9 @@ class Traffic:
     """The work of one run.
 
     Attributes:
-        sender, receiver: who dials and who listens. The requester of a round trip measures, else the receiver.
+        sender, receiver: who sends first and who receives.
         size: bytes a message.
+        crowd: how many subscribers there are, where there are many: bare sockets, see :mod:`bench.crowd`.
         pinned: both processes run on one CPU, which shows what the software costs without the time that an idle CPU
             needs to wake up.
     """
@@ -74,6 +83,7 @@ class Traffic:
     receiver: Role
     size: int
     pinned: bool = False
+    crowd: int = 0
 
 
 class Lost(Exception):

@@ -13,7 +13,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from . import loops
+from . import crowd, loops
 from .libraries import LIBRARIES, Library, load
 from .traffic import Role, Stopwatch, Style
 
@@ -38,16 +38,24 @@ def main() -> None:
         with asyncio.Runner(loop_factory=_loop_factory(args.uvloop)) as runner:
             runner.run(_run_async(library, args.role, args.url, args.size, watch))
     else:
-        _run(library, args.role, args.style, args.url, args.size, watch)
+        _run(library, args, watch)
     print(json.dumps({"messages": watch.messages, "seconds": watch.elapsed}), flush=True)
     os._exit(0)  # the figure is out: no library's clean-up can hold it up
 
 
-def _run(library: Library, role: Role, style: Style, url: str, size: int, watch: Stopwatch) -> None:
-    calls = library.open(role, url, size)
+def _run(library: Library, args: argparse.Namespace, watch: Stopwatch) -> None:
+    role, size = args.role, args.size
+    port = int(args.url.rpartition(":")[2])
+    if role is Role.SUB:
+        crowd.subscribe(args.library, port, args.crowd, size, watch)
+        return
+    calls = library.open(role, args.url, size)
+    many = args.style is Style.MANY and calls.send_many is not None
+    if role is Role.PUB:
+        crowd.publish(calls, size, port, many)
+        return
     if role.listens:
         print("ready", flush=True)
-    many = style is Style.MANY and calls.send_many is not None
     match role:
         case Role.REP:
             loops.answer(calls)
@@ -95,6 +103,7 @@ def _arguments() -> argparse.Namespace:
         "--seconds", type=float, required=True, help="time to measure, after the warm-up"
     )
     parser.add_argument("--cpu", type=int, help="run on this CPU only")
+    parser.add_argument("--crowd", type=int, default=1, help="subscribers")
     parser.add_argument("--uvloop", action="store_true", help="asyncio on uvloop")
     return parser.parse_args()
 

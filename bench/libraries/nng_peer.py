@@ -57,6 +57,12 @@ def _make(role: Role, room: int) -> nng.Socket:
             return push
         case Role.PULL:
             return nng.PullSocket()
+        case Role.PUB:
+            pub = nng.PubSocket()
+            pub.send_buf = room
+            return pub
+        case Role.SUB:
+            return nng.SubSocket()
 
 
 def library(name: str) -> Library:

@@ -24,6 +24,7 @@ PATTERNS = {
     Role.REP: sockstack.Rep,
     Role.PUSH: sockstack.Push,
     Role.PULL: sockstack.Pull,
+    Role.PUB: sockstack.Pub,
 }
 
 TIMEOUT = 30.0

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
 __all__ = ["library"]
 
-TYPES = {Role.REQ: pynng.Req0, Role.REP: pynng.Rep0, Role.PUSH: pynng.Push0, Role.PULL: pynng.Pull0}
+TYPES = {
+    Role.REQ: pynng.Req0,
+    Role.REP: pynng.Rep0,
+    Role.PUSH: pynng.Push0,
+    Role.PULL: pynng.Pull0,
+    Role.PUB: pynng.Pub0,
+}
 
 
 class Pynng:
@@ -34,7 +40,7 @@ class Pynng:
 def _open(role: Role, url: str, size: int) -> pynng.Socket:
     socket = TYPES[role]()
     socket.recv_max_size = 0
-    if role is Role.PUSH:
+    if role in (Role.PUSH, Role.PUB):
         socket.send_buffer_size = queue_room(size)
     if role is Role.PULL:
         socket.recv_buffer_size = queue_room(size)

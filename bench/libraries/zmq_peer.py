@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 __all__ = ["library"]
 
-TYPES = {Role.REQ: zmq.REQ, Role.REP: zmq.REP, Role.PUSH: zmq.PUSH, Role.PULL: zmq.PULL}
+TYPES = {
+    Role.REQ: zmq.REQ,
+    Role.REP: zmq.REP,
+    Role.PUSH: zmq.PUSH,
+    Role.PULL: zmq.PULL,
+    Role.PUB: zmq.PUB,
+}
 
 
 class Zmq:

@@ -230,7 +230,7 @@ BURST = (
     socket.Talker._send_in_burst,
     burst.Outbox.drain,
     burst.Outbox.flush,
-    burst.Outbox.after_send,
+    burst.Outbox.joins,
     burst.Outbox.late,
     helper.Helper._run,
 )

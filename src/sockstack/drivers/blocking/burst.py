@@ -30,6 +30,9 @@ what goes to a hundred peers takes long, and gains most from being collected."""
 QUICK_SENDS = 4
 """Quick sends in a row that make a burst."""
 
+COSTLY = 3e-4
+"""Seconds that a send may take; after one that takes longer, to very many peers, the first quick one makes a burst."""
+
 STALE = 1e-3
 """Seconds after which a sender looks for news of its peers before it writes to them."""
 
@@ -46,14 +49,26 @@ class Outbox(Burst):
         messages: accepted, and not yet handed to a pipe. Appended to by any thread; taken from under the hub's lock.
     """
 
-    __slots__ = ("_head", "_hub", "_last", "_quick", "_quiet", "_registered", "messages", "on")
+    __slots__ = (
+        "_begun",
+        "_costly",
+        "_head",
+        "_hub",
+        "_last",
+        "_quick",
+        "_quiet",
+        "_registered",
+        "messages",
+        "on",
+    )
 
     def __init__(self, hub: BlockingHub, head: Head) -> None:
         self.on = False
         self.messages: list[bytes] = []
         self._hub = hub
         self._head = head
-        self._last = 0.0
+        self._begun = self._last = 0.0
+        self._costly = False
         self._quick = 0
         self._quiet = 0
         self._registered = False
@@ -69,25 +84,33 @@ class Outbox(Burst):
                 return None
         return True
 
-    def before_send(self) -> None:
-        """Under the lock: news of peers, if they have not been looked at for a while."""
-        pause = self._hub.now() - self._last
-        if pause < QUICK:
-            self._quick += 1
-        else:
+    def joins(self) -> bool:
+        """Under the lock: whether a small message is collected now. Else it is sent, and :meth:`after_send` called.
+
+        News of peers are looked at first, if they have not been for a while.
+        """
+        if self.on:
+            return True
+        self._begun = now = self._hub.now()
+        pause = now - self._last
+        if pause >= QUICK:
             self._quick = 0
             if pause > STALE:
                 self._hub.turn()
-
-    def after_send(self) -> None:
-        """Under the lock: a message was written; perhaps a burst begins."""
-        if self._quick >= QUICK_SENDS and self._head.flowing:
+            return False
+        self._quick += 1
+        if (self._quick >= QUICK_SENDS or self._costly) and self._head.flowing:
             self._quick = self._quiet = 0
             self.on = True
             if not self._registered:
                 self._registered = True
                 self._hub.collect(self)
+        return self.on
+
+    def after_send(self) -> None:
+        """Under the lock: a message was written."""
         self._last = self._hub.now()
+        self._costly = self._last - self._begun > COSTLY
 
     def late(self) -> None:
         """Under the lock: a message was added while the burst ended. The helper fetches it.

@@ -221,10 +221,9 @@ class Talker(Generic[P_co]):
         hub = self._hub
         with hub.lock:
             self._settle(timeout)
-            if outbox.on and len(body) <= SMALL:
+            if outbox.joins() and len(body) <= SMALL:
                 outbox.messages.append(body)
                 return
-            outbox.before_send()
             if not self._offer(body):
                 self._wait_offer(body, timeout)
             outbox.after_send()
