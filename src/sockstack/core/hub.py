@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from .spec import Environment
 
-__all__ = ["Hub", "Timing", "Watch"]
+__all__ = ["Cancellable", "Hub", "Timing", "Watch"]
 
 T = TypeVar("T")
 
