@@ -191,6 +191,16 @@ class Raw(Junction):
         """Run the end filters over an outgoing body."""
         return body if self.filters is None else self.filters.encode([body])[0]
 
+    def passed(self, bodies: list[bytes]) -> list[bytes]:
+        """Those of the bodies that came in which pass the end filters, decoded; the others are counted."""
+        if self.filters is None:
+            return bodies
+        decoded, refused = self.filters.decode(bodies)
+        if not refused:
+            return decoded
+        self.stats.refused += refused
+        return [body for body in decoded if body is not None]
+
     def arrive(self, pipe: Pipe, incoming: list[Incoming]) -> None:
         """Queue what came in, after the end filters."""
         if self.filters is not None:

@@ -116,12 +116,7 @@ class RawPull(Raw):
         self._pipe: Pipe | None = None
 
     def receive(self, pipe: Pipe, units: list[bytes]) -> None:
-        if self.filters is not None:
-            passed, refused = self.filters.decode(units)
-            units = passed
-            if refused:
-                self.stats.refused += refused
-                units = [unit for unit in passed if unit is not None]
+        units = self.passed(units)
         if units:
             self.bodies.put(pipe, units)
             self.head.receivable.open()

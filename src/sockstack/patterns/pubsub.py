@@ -161,12 +161,7 @@ class Subscribers(Raw):
         self.head = SubHead(self, options.topics)
 
     def receive(self, pipe: Pipe, units: list[bytes]) -> None:
-        if self.filters is not None:
-            passed, refused = self.filters.decode(units)
-            units = passed
-            if refused:
-                self.stats.refused += refused
-                units = [unit for unit in passed if unit is not None]
+        units = self.passed(units)
         wanted = matching(units, self.topics)
         self.stats.unmatched += len(units) - len(wanted)
         for head in self.heads:

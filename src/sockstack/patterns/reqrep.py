@@ -195,18 +195,16 @@ class Requests(RawReq):
         asker.pipe = None
 
     def arrive(self, pipe: Pipe, incoming: list[Incoming]) -> None:
-        filters = self.filters
         for header, body in incoming:
             asker = self.waiting.get(header)
             if asker is None:
                 self.stats.stray += 1
                 continue
-            if filters is not None:
-                passed, refused = filters.decode([body])
-                if refused:
-                    self.stats.refused += 1
+            if self.filters is not None:
+                passed = self.passed([body])
+                if not passed:
                     continue
-                body = passed[0]
+                (body,) = passed
             del self.waiting[header]
             asker.id = asker.unit = asker.pipe = None
             asker.answer = body

@@ -149,11 +149,7 @@ class Node(RawStar):
     def arrive(self, pipe: Pipe, incoming: list[Incoming]) -> None:
         if len(self.pipes) > 1:  # else this is a leaf
             self.spread(tuple(incoming), pipe)
-        bodies = [body for _, body in incoming]
-        if self.filters is not None:
-            passed, refused = self.filters.decode(bodies)
-            self.stats.refused += refused
-            bodies = [body for body in passed if body is not None]
+        bodies = self.passed([body for _, body in incoming])
         if bodies:
             self.head.deliver(pipe, bodies)
 

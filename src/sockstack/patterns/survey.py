@@ -184,10 +184,9 @@ class Surveys(RawSurveys):
             elif len(asker.answers) >= self.recv_buffer:
                 self.stats.overrun += 1
             else:
-                passed = self._decoded(body)
-                if passed is not None:
+                for answer in self.passed([body]):
                     self.stats.received += 1
-                    asker.answers.append((pipe.id, passed))
+                    asker.answers.append((pipe.id, answer))
                     asker.receivable.open()
 
     def close(self, why: str = "the socket is closed") -> None:
@@ -196,14 +195,6 @@ class Surveys(RawSurveys):
             asker.stop()
             asker.answers.clear()
             asker.receivable.open()
-
-    def _decoded(self, body: bytes) -> bytes | None:
-        if self.filters is None:
-            return body
-        passed, refused = self.filters.decode([body])
-        self.stats.refused += refused
-        answer: bytes | None = passed[0]
-        return answer
 
 
 class SurveyHead(Head):
