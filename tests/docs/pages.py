@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["PAGES", "ROOT", "Block", "blocks", "wanted_output"]
+__all__ = ["PAGES", "ROOT", "Block", "blocks", "section", "tables", "wanted_output"]
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -48,3 +48,29 @@ def blocks(page: Path, language: str) -> list[Block]:
 def wanted_output(code: str) -> list[str]:
     """What the calls of ``print`` are said to print, by the remarks behind them."""
     return _PRINT.findall(code)
+
+
+def section(text: str, title: str) -> str:
+    """What stands under a headline of a page, up to the next of its rank."""
+    found = re.search(
+        rf"^(##+) {re.escape(title)}\n(.*?)(?=^\1 |^## |\Z)", text, re.MULTILINE | re.DOTALL
+    )
+    assert found is not None, title
+    return found[2]
+
+
+def tables(text: str) -> list[list[list[str]]]:
+    """The tables in a text: rows of cells, heads included."""
+    found: list[list[list[str]]] = []
+    inside = False
+    for line in text.splitlines():
+        if not line.startswith("|"):
+            inside = False
+            continue
+        cells = [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if not inside:
+            found.append([])
+        if not set("".join(cells)) <= set("-: "):  # else the line below the head
+            found[-1].append(cells)
+        inside = True
+    return found

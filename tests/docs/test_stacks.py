@@ -11,28 +11,17 @@ from sockstack.core import check, text
 from sockstack.core.capabilities import Capabilities, Unit
 from sockstack.core.spec import Kind, LayerSpec
 
-from .pages import ROOT
+from .pages import ROOT, section, tables
 
 PAGE = (ROOT / "docs" / "stacks.md").read_text(encoding="utf-8")
 
 
-def section(title: str) -> str:
-    """What stands under a headline."""
-    found = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
-    assert found is not None, title
-    return found[1]
+def table(title: str) -> list[list[str]]:
+    """The rows of the first table under a headline, without its head."""
+    return tables(section(PAGE, title))[0][1:]
 
 
-def table(text: str) -> list[list[str]]:
-    """The rows of the first table, without its head."""
-    rows = [line for line in text.splitlines() if line.startswith("|")]
-    return [
-        [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", row)[1:-1]]
-        for row in rows[2:]
-    ]
-
-
-LAYERS = {row[0].strip("`"): row[1:] for row in table(section("The layers"))}
+LAYERS = {row[0].strip("`"): row[1:] for row in table("The layers")}
 
 
 def row(spec: LayerSpec) -> list[str]:
@@ -63,11 +52,11 @@ def test_every_layer_is_described() -> None:
 
 
 def test_every_scheme_is_described() -> None:
-    cells = [row[0] for row in table(section("As a URL"))]
+    cells = [row[0] for row in table("As a URL")]
     assert set(re.findall(r"`(\w+)://", "".join(cells))) == set(text._SCHEMES)
 
 
-RULES = {row[0]: row[1:] for row in table(section("What is refused"))}
+RULES = {row[0]: row[1:] for row in table("What is refused")}
 
 
 def test_every_rule_is_described() -> None:
@@ -82,12 +71,12 @@ def test_what_is_said_to_be_refused_is(stack: str) -> None:
 
 
 def test_every_promise_is_a_field_of_the_record() -> None:
-    cells = "".join(row[0] for row in table(section("What an interface promises")))
+    cells = "".join(row[0] for row in table("What an interface promises"))
     names = re.findall(r"`(\w+)`", cells)
     assert len(names) > 10
     assert set(names) <= set(vars(Capabilities(Unit.STREAM)))
 
 
 def test_every_interface_is_described() -> None:
-    named = [row[0] for row in table(section("What layers show each other"))]
+    named = [row[0] for row in table("What layers show each other")]
     assert sorted(named) == sorted(unit.value for unit in Unit)
