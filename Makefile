@@ -1,17 +1,17 @@
 # Everything runs in .venv, which is made when it is first needed. Nothing outside this directory is
-# written, but for `make test` as root, which installs one Debian package that some tests talk to.
+# written, but for `make test` as root, which installs two Debian packages that some tests talk to.
 
 PYTHON ?= python3
 ARGS ?=
 
 VENV := .venv
 RUN := $(VENV)/bin/python
-SOURCES := pyproject.toml LICENSE $(shell find src -not -path '*/__pycache__*' \( -type d -o -name '*.py' -o -name py.typed \))
+SOURCES := pyproject.toml LICENSE man/sockstack.1 $(shell find src -not -path '*/__pycache__*' \( -type d -o -name '*.py' -o -name py.typed \))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint types peers bench clean
+.PHONY: help demo test lint types peers bench soak man clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,16 +37,24 @@ bench: $(VENV)/.bench ## Measure beside the peers; ARGS go to it, as in ARGS="--
 	@echo "==> benchmark; make bench ARGS=--help tells more"
 	@$(RUN) -m bench $(ARGS)
 
+man: $(VENV)/.test ## Make the man page anew from the help of the commands.
+	@$(RUN) -m tools.manpage man/sockstack.1
+	@echo "==> man -l man/sockstack.1 shows it"
+
+soak: $(VENV)/.bench ## Kill peers under load and account for each message, as in ARGS="--minutes 10".
+	@echo "==> soak; make soak ARGS=--help tells more"
+	@$(RUN) -m bench.soak $(ARGS)
+
 clean: ## Remove all that was made here.
 	rm -rf $(VENV) build dist bench/results .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# nngcat is the peer in C. Without it the tests that need it are skipped, and say so.
+# nngcat and nanocat are the peers in C. Without them the tests that need one are skipped, and say so.
 peers:
-	@if ! command -v nngcat >/dev/null && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-		echo "==> installing nng-utils, whose nngcat some tests talk to"; \
-		{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y nng-utils; } >/dev/null 2>&1 </dev/null \
-			|| echo "    it could not be installed: tests that need nngcat will be skipped"; \
+	@if ! { command -v nngcat && command -v nanocat; } >/dev/null && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		echo "==> installing nng-utils and nanomsg-utils, whose nngcat and nanocat some tests talk to"; \
+		{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y nng-utils nanomsg-utils; } >/dev/null 2>&1 </dev/null \
+			|| echo "    they could not be installed: tests that need them will be skipped"; \
 	fi
 
 $(VENV)/.made:

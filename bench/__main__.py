@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sockstack.cli.bench import make_parser
+
 from .cases import CASES, Case
 from .chart import chart
 from .report import text_table, update_page
@@ -20,30 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-ABOUT = """\
-Measures sockstack beside pyzmq, pynng, nng and a bare socket, on the same work, and prints one table of ratios.
-
-Each run is two processes on TCP loopback, and gives one figure. Every message is numbered and checked by its receiver,
-queues are bounded, and the clock starts after a warm-up. The contenders of a case take turns; the table shows medians,
-and the least and the most ratio of any round. A library that is not installed is skipped, by name.
-"""
-
-EXAMPLES = """\
-examples:
-  python -m bench --list                       what there is to measure
-  python -m bench --quick                      a first impression in a minute or two
-  python -m bench --only reqrep bulk           the cases whose names begin so
-  python -m bench --update-doc docs/performance.md --svg docs/performance.svg
-  python -m bench --from bench/results/X.json --svg out.svg      print and draw again without measuring
-
-On a machine that does other work the figures move; more --rounds and longer --seconds make them steadier. The exit
-status is 1 if a run failed or lost a message. A mark that is missed is said in the table and is no failure.
-"""
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, save."""
-    parser = _parser()
+    parser = make_parser()
     args = parser.parse_args(argv)
     if args.list:
         for case in CASES:
@@ -125,44 +107,6 @@ def _progress(case: str, text: str) -> None:
         _say(f"\r\x1b[K{case}: {text}")
     elif text.endswith("\n"):
         _say(f"{case}: {text}")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m bench",
-        description=ABOUT,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--only",
-        nargs="+",
-        default=[],
-        metavar="CASE",
-        help="measure only cases whose names begin so",
-    )
-    parser.add_argument("--list", action="store_true", help="name the cases and stop")
-    parser.add_argument(
-        "--quick", action="store_true", help="3 rounds of 0.3 s instead of 5 of 1 s"
-    )
-    parser.add_argument("--rounds", type=int, help="runs of each contender")
-    parser.add_argument("--seconds", type=float, help="measured time of each run")
-    parser.add_argument("--uvloop", action="store_true", help="run all that is asyncio on uvloop")
-    parser.add_argument(
-        "--json", type=Path, metavar="PATH", help="where the figures go (bench/results/…)"
-    )
-    parser.add_argument("--svg", type=Path, metavar="PATH", help="draw the ratios")
-    parser.add_argument(
-        "--update-doc", type=Path, metavar="PAGE", help="put the table between the marks of a page"
-    )
-    parser.add_argument(
-        "--from",
-        dest="load",
-        type=Path,
-        metavar="PATH",
-        help="take figures from JSON, do not measure",
-    )
-    return parser
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def main() -> None:
         Socket(Bus(), timeout=10) as eve,
     ):
         come = hub.front.events()
-        room = f"tcp://{hub.front.listen('tcp://127.0.0.1:0').address}"
+        room = hub.front.listen("tcp://127.0.0.1:0").url
         print(f"hub: listens on {room}")
         people = dict(zip(NAMES, (ann, bob, eve), strict=True))
         for sock in people.values():

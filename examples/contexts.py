@@ -18,7 +18,7 @@ def main() -> None:
     asked = threading.Barrier(THREADS)  # passed once three requests are being answered at once
 
     with ThreadPoolExecutor(2 * THREADS) as threads, Socket(Rep()) as rep:
-        address = f"tcp://{rep.listen('tcp://127.0.0.1:0').address}"
+        address = rep.listen("tcp://127.0.0.1:0").url
         print(f"rep: listens on {address}, {THREADS} threads answer")
 
         def serve(name: int) -> None:

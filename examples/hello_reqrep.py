@@ -22,7 +22,7 @@ def main() -> None:
 
         served = threads.submit(serve)
 
-        with Socket(Req(), dial=f"tcp://{listener.address}", timeout=10) as req:
+        with Socket(Req(), dial=listener.url, timeout=10) as req:
             for name in (b"world", b"moon", b""):
                 req.send(name)
                 answer = req.recv()

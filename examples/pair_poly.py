@@ -15,7 +15,7 @@ WORDS = [b"hello", b"how are you?", b"goodbye"]
 
 def main() -> None:
     with Socket(Pair1(poly=True), timeout=10) as hub:
-        address = f"tcp://{hub.listen('tcp://127.0.0.1:0').address}"
+        address = hub.listen("tcp://127.0.0.1:0").url
         print(f"hub: listens on {address}")
         events = hub.events()
         with (
@@ -55,7 +55,7 @@ def main() -> None:
 
     with Socket(Pair1(), timeout=10) as single:
         events = single.events()
-        address = f"tcp://{single.listen('tcp://127.0.0.1:0').address}"
+        address = single.listen("tcp://127.0.0.1:0").url
         with Socket(Pair1(), timeout=10) as ann, Socket(Pair1(), timeout=10) as bob:
             ann.dial(address, wait=True)
             print(f"single: {events.recv(timeout=10)}")

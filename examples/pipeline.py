@@ -33,10 +33,10 @@ def main() -> None:
         Socket(Pull()) as ann,
         Socket(Pull()) as bob,
     ):
-        sink = f"tcp://{results.listen('tcp://127.0.0.1:0').address}"
+        sink = results.listen("tcp://127.0.0.1:0").url
         print(f"results are wanted at {sink}")
         for name, inbox in (("ann", ann), ("bob", bob)):
-            worker = f"tcp://{inbox.listen('tcp://127.0.0.1:0').address}"
+            worker = inbox.listen("tcp://127.0.0.1:0").url
             jobs.dial(worker, wait=True)  # both are there before the first job is given away
             print(f"{name} works at {worker}")
         workers = [threads.submit(work, inbox, sink) for inbox in (ann, bob)]

@@ -52,7 +52,7 @@ def main() -> None:
     ):
         here = pub.events()
         questions, jobs, news = (
-            f"tcp://{sock.listen('tcp://127.0.0.1:0').address}" for sock in (req, push, pub)
+            sock.listen("tcp://127.0.0.1:0").url for sock in (req, push, pub)
         )
         print(f"questions come from {questions}, jobs from {jobs}, news from {news}")
         server = threads.submit(serve, questions, jobs, news, stop)

@@ -19,7 +19,7 @@ KEPT = 10
 def main() -> None:
     with Socket(Pub(), timeout=10) as pub:
         events = pub.events()
-        address = f"tcp://{pub.listen('tcp://127.0.0.1:0').address}"
+        address = pub.listen("tcp://127.0.0.1:0").url
         print(f"pub: listens on {address}")
         pub.send(b"weather.fog")
         print(f"pub: {pub.stats()['unheard']} message was sent to nobody")

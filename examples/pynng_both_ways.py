@@ -46,7 +46,7 @@ def main() -> None:
     finish(peer)
 
     with Socket(Rep(), timeout=20) as rep:
-        url = f"tcp://{rep.listen('tcp://127.0.0.1:0').address}"
+        url = rep.listen("tcp://127.0.0.1:0").url
         peer, _ = start("req", url)
         for _ in BODIES:
             rep.send(rep.recv()[::-1])
@@ -61,7 +61,7 @@ def main() -> None:
     print(f"our PUSH, its PULL at {url}: it says that all {len(BODIES)} messages came, in order")
 
     with Socket(Pull(), timeout=20) as pull:
-        url = f"tcp://{pull.listen('tcp://127.0.0.1:0').address}"
+        url = pull.listen("tcp://127.0.0.1:0").url
         peer, _ = start("push", url)
         got = [pull.recv() for _ in BODIES]
         assert got == BODIES, "messages were changed, lost or mixed up"

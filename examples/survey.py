@@ -33,7 +33,7 @@ def main() -> None:
         Socket(Surveyor(survey_time=2), timeout=10) as surveyor,
     ):
         events = surveyor.events()
-        address = f"tcp://{surveyor.listen('tcp://127.0.0.1:0').address}"
+        address = surveyor.listen("tcp://127.0.0.1:0").url
         print(f"surveyor: listens on {address}")
         respondents = [threads.submit(answer, name, address) for name in LOADS]
         for _ in LOADS:

@@ -62,6 +62,7 @@ WAITING = frozenset(
         "send_many",
         "send_message",
         "switch",
+        "wait_for_peers",
     }
 )
 """Calls that may wait."""

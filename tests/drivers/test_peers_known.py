@@ -11,7 +11,19 @@ from typing import Any
 
 import pytest
 
-from sockstack import PEER_ADDRESS, Pull, Push, Rep, Req, Sp, StackError, Tcp, Unix
+from sockstack import (
+    PEER_ADDRESS,
+    Bus,
+    Inproc,
+    Pull,
+    Push,
+    Rep,
+    Req,
+    Sp,
+    StackError,
+    Tcp,
+    Unix,
+)
 from sockstack.core.errors import Closed, Deadline, EndpointError, IncompatiblePeer
 from sockstack.drivers.events import KEPT, EventKind, PipeInfo
 
@@ -271,3 +283,45 @@ async def test_priorities_are_one_to_sixteen(driver: Driver, priority: int) -> N
     with pytest.raises(StackError, match="recv_priority is 1"):
         push.listen(Sp() | Tcp("127.0.0.1:0"), recv_priority=priority)
     assert push.dialers == push.listeners == []
+
+
+async def test_waiting_for_peers(driver: Driver) -> None:
+    bus = driver.socket(Bus(), timeout=PATIENCE)
+    url = bus.listen("tcp://127.0.0.1:0").url
+    with pytest.raises(Deadline, match="wait_for_peers"):
+        await bus.wait_for_peers(timeout=0)
+    others = []
+    for _ in range(2):
+        other = driver.socket(Bus(), timeout=PATIENCE)
+        other.dial(url)
+        others.append(other)
+        await other.wait_for_peers()
+    await bus.wait_for_peers(2)
+    await bus.send(b"to all")
+    assert [await other.recv() for other in others] == [b"to all"] * 2
+    waiting = asyncio.create_task(bus.wait_for_peers(3))
+    await until(lambda: driver.waiters(bus, bus._core.head.sendable))
+    await driver.close(bus)
+    with pytest.raises(Closed):
+        await waiting
+
+
+@pytest.mark.parametrize(
+    ("where", "begins"),
+    [
+        (Sp() | Tcp("127.0.0.1:0"), "tcp://127.0.0.1:"),
+        (Sp() | Unix("url.sock"), "ipc://url.sock"),
+        (Sp() | Inproc("url"), "inproc://url"),
+    ],
+)
+async def test_the_url_of_a_listener_can_be_dialled(
+    driver: Driver, where: Any, begins: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rep = driver.socket(Rep(), timeout=PATIENCE)
+    url = rep.listen(where).url
+    assert url.startswith(begins)
+    req = driver.socket(Req(), timeout=PATIENCE)
+    req.dial(url)
+    await req.send(b"x")
+    assert await rep.recv() == b"x"

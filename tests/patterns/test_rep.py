@@ -186,3 +186,13 @@ def test_an_answer_after_closing_is_refused() -> None:
     for _ in range(2):
         with pytest.raises(Closed):
             rig.head.offer(b"a")
+
+
+def test_a_question_that_was_not_answered_is_counted() -> None:
+    rig = Rig(Rep())
+    rig.peer().deliver(ID + b"one", ID + b"two")
+    assert rig.head.take() == b"one"
+    assert rig.head.take() == b"two"
+    assert rig.head.offer(b"answer")
+    assert rig.head.take() is None
+    assert (rig.stats.received, rig.stats.unanswered) == (2, 1)

@@ -14,13 +14,13 @@ from ..core.capabilities import Unit
 from ..core.check import lint
 from ..core.spec import LayerSpec, Role, Stack
 from ..core.text import layer_class
-from .cat_options import read_options
+from .cat_options import make_parser, read_options
 from .command import Talk, UsageError, run
 from .formats import FORMATS
 from .peers import Place, anywhere, read_places
 from .source import chunks, lines, paced
 
-__all__ = ["main"]
+__all__ = ["main", "make_parser"]
 
 TLS_OPTIONS = ("verify", "ca", "cert", "key")
 

@@ -13,7 +13,7 @@ from .command import Parser
 from .formats import FORMATS
 from .peers import anywhere, local_port, socket_file
 
-__all__ = ["cat_parser", "read_options"]
+__all__ = ["make_parser", "read_options"]
 
 ABOUT = """\
 Sends and receives from the command line.
@@ -74,7 +74,7 @@ PATTERNS = {
 
 def read_options(arguments: Sequence[str]) -> Namespace:
     """What the command line says. What does not fit ends the program."""
-    parser = cat_parser()
+    parser = make_parser()
     known = [name for action in parser._actions for name in action.option_strings]
 
     def respelled(word: str) -> str:
@@ -86,7 +86,7 @@ def read_options(arguments: Sequence[str]) -> Namespace:
     return parser.parse_intermixed_args([respelled(word) for word in arguments])
 
 
-def cat_parser() -> Parser:
+def make_parser() -> Parser:
     """Reads the options."""
     parser = Parser("sockstack cat", ABOUT, EXAMPLES, usage=USAGE)
     parser.add_version()
@@ -174,10 +174,10 @@ def _add_data(parser: Parser) -> None:
     group = parser.add_argument_group("what to send (else standard input)")
     one = group.add_mutually_exclusive_group()
     one.add_argument("-D", "--data", type=os.fsencode, help="this, as one message")
-    one.add_argument("-F", "--file", help="the content of a file, as one message; - is stdin")
+    one.add_argument("-F", "--file", metavar="FILE", help="its content, as one message; - is stdin")
     group = parser.add_argument_group("how to print what comes (default: messages as lines)")
     form = group.add_mutually_exclusive_group()
-    form.add_argument("--format", choices=FORMATS, help="one of these")
+    form.add_argument("--format", choices=tuple(FORMATS), help="one of these")
     for short, name, does in (
         ("-A", "ascii", "a dot for what cannot be printed; no newline"),
         ("-Q", "quoted", "in quotes, as C writes it, a line each"),

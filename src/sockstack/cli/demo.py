@@ -12,7 +12,7 @@ from .command import FAILED, FINE, Parser
 from .demo_stage import GREEN, RED, YELLOW, Failed, Skipped, Stage
 from .demo_steps import STEPS, Step
 
-__all__ = ["main"]
+__all__ = ["main", "make_parser"]
 
 ABOUT = """\
 Shows what sockstack does, live: each step does something, prints it, and checks it. The programs that
@@ -35,9 +35,7 @@ last lines name it.
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command."""
-    parser = Parser("sockstack demo", ABOUT, EXAMPLES)
-    parser.add_argument("--once", action="store_true", help="end after the last step")
-    args = parser.parse_args(arguments)
+    args = make_parser().parse_args(arguments)
     terminal = sys.stdout.isatty()
     plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
     stage = Stage(find_checkout(), terminal and not plain)
@@ -47,6 +45,13 @@ def main(arguments: Sequence[str]) -> int:
 
         live(stage)
     return code
+
+
+def make_parser() -> Parser:
+    """Reads the options."""
+    parser = Parser("sockstack demo", ABOUT, EXAMPLES)
+    parser.add_argument("--once", action="store_true", help="end after the last step")
+    return parser
 
 
 def tour(stage: Stage, steps: Sequence[tuple[str, Step]]) -> int:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..drivers.blocking.device import Device
     from ..drivers.blocking.socket import Socket
 
-__all__ = ["KINDS", "main"]
+__all__ = ["KINDS", "main", "make_parser"]
 
 ABOUT = """\
 Passes messages between two sides until Ctrl-C. Each side listens on and dials as many addresses as you like; peers of
@@ -72,12 +72,13 @@ KINDS: Mapping[str, Kind] = {
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command."""
-    args = _parser().parse_args(arguments)
+    args = make_parser().parse_args(arguments)
     talk = Talk("sockstack device", verbose=args.verbose)
     return run(talk, lambda: _work(args, talk))
 
 
-def _parser() -> Parser:
+def make_parser() -> Parser:
+    """Reads the options."""
     kinds = "\n".join(f"  {name:9} {kind.clients:9} {kind.servers}" for name, kind in KINDS.items())
     parser = Parser(
         "sockstack device",
@@ -85,7 +86,7 @@ def _parser() -> Parser:
         EXAMPLES,
         usage="sockstack device KIND --front-listen URL … --back-listen URL … [options]",
     )
-    parser.add_argument("kind", choices=KINDS, metavar="KIND", help="one of those above")
+    parser.add_argument("kind", choices=tuple(KINDS), metavar="KIND", help="one of those above")
     for side in ("front", "back"):
         for verb in ("listen", "dial"):
             parser.add_argument(

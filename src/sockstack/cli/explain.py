@@ -11,7 +11,7 @@ from ..core.errors import StackError, StackWarning
 from ..core.spec import LayerSpec
 from .command import FINE, USAGE, Parser
 
-__all__ = ["main", "read_layers"]
+__all__ = ["main", "make_parser", "read_layers"]
 
 ABOUT = """\
 Shows what a stack gives and what it costs, a row a layer, top first; then the bytes that each layer puts on the wire.
@@ -41,9 +41,7 @@ _URL = re.compile(r"\s*[A-Za-z0-9_.+-]+://")
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command."""
-    parser = Parser("sockstack explain", ABOUT, EXAMPLES)
-    parser.add_argument("stack", metavar="STACK", help="the text of a stack, or a URL")
-    args = parser.parse_args(arguments)
+    args = make_parser().parse_args(arguments)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", StackWarning)  # the table holds them
@@ -53,6 +51,13 @@ def main(arguments: Sequence[str]) -> int:
         return USAGE
     print(picture)
     return FINE
+
+
+def make_parser() -> Parser:
+    """Reads the options."""
+    parser = Parser("sockstack explain", ABOUT, EXAMPLES)
+    parser.add_argument("stack", metavar="STACK", help="the text of a stack, or a URL")
+    return parser
 
 
 def explain(text: str) -> str:

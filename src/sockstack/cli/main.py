@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from .command import USAGE, Parser
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["ABOUT", "COMMANDS", "EXAMPLES", "SYNOPSIS", "main"]
 
 COMMANDS = {
     "cat": "send and receive: what nngcat does for patterns, and netcat for connections",
@@ -19,17 +19,17 @@ COMMANDS = {
     "device": "pass messages on between two sides, at fixed addresses",
     "demo": "see it work: a short tour that checks itself",
     "bench": "measure beside other libraries",
+    "completion": "make a shell complete all this",
 }
-"""The commands, each a module of that name with a ``main(arguments)``; imported when it is called."""
+"""The commands, each a module of that name with a ``main(arguments)`` and a ``make_parser()``; imported when called."""
+
+SYNOPSIS = "sockstack [-h] [-V] COMMAND …"
 
 ABOUT = """\
 A socket is a stack: protocols are composed like pipes, and checked before a byte moves.
 """
 
 EXAMPLES = """\
-commands:
-{commands}
-
 examples:
   sockstack explain 'prefix(4) | tls | tcp(example.org:443)'
   sockstack cat --rep --listen tcp://127.0.0.1:5555 --data pong
@@ -72,12 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> Parser:
-    commands = "\n".join(f"  {name:8} {about}" for name, about in COMMANDS.items())
+    commands = "\n".join(f"  {name:10} {about}" for name, about in COMMANDS.items())
     parser = Parser(
         "sockstack",
         ABOUT,
-        EXAMPLES.format(commands=commands),
-        usage="sockstack [-h] [-V] COMMAND …",
+        f"commands:\n{commands}\n\n{EXAMPLES}",
+        usage=SYNOPSIS,
     )
     parser.add_version()
     parser.add_argument(

@@ -48,6 +48,7 @@ class Stats:
         unmatched: came from a peer, and there was no subscription to it.
         overrun: came from a peer and found the queue of those who receive full.
         shed: were not sent to a peer whose queue was full; one message counts for each such peer.
+        unanswered: were received and given no answer, because the next one was received first.
         unheard: were sent where nobody was (any more).
         lost: bytes that were accepted, and were gone with a pipe before the kernel had taken them.
     """
@@ -61,6 +62,7 @@ class Stats:
     unmatched: int = 0
     overrun: int = 0
     shed: int = 0
+    unanswered: int = 0
     unheard: int = 0
     lost: int = 0
 

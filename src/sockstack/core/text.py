@@ -24,9 +24,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .errors import StackError
-from .spec import LayerSpec, Stack
+from .spec import Kind, LayerSpec, Stack
 
-__all__ = ["format_stack", "layer_class", "parse", "parse_url", "register"]
+__all__ = ["format_stack", "layer_class", "parse", "parse_url", "register", "url_of"]
 
 _CLASSES: dict[str, str | type[LayerSpec]] = {
     "bus": "sockstack.patterns.bus:Bus",
@@ -496,3 +496,21 @@ def _query(url: str, query: str | None) -> Iterator[tuple[str, str, str]]:
         if not equals or not dot:
             raise StackError(f"{url!r}: {part!r} is not layer.option=value", field="url")
         yield name.lower(), option, unquote(value)
+
+
+def url_of(layers: Sequence[LayerSpec], where: str) -> str:
+    """The URL of an address, for those who dial it: the layers' names and the place, without options or the mapping.
+
+    A layer that needs an option to be dialled (a certificate's authority, say) needs it there, too.
+
+    Raises:
+        StackError: no scheme stands for the transport.
+    """
+    transport = layers[-1]
+    for scheme, (name, fixed) in _SCHEMES.items():
+        if name == transport.name and all(
+            getattr(transport, option) == value for option, value in fixed.items()
+        ):
+            names = [spec.name for spec in layers[:-1] if spec.kind is not Kind.MAPPING]
+            return f"{'+'.join((*names, scheme))}://{where}"
+    raise StackError(f"there is no URL for {transport.name}", layer=transport.name, field="url")

@@ -66,3 +66,16 @@ class Dialer(Handle[DialerCore]):
 
 class Listener(Handle[ListenerCore]):
     """One address that a socket accepts connections on."""
+
+    @property
+    def url(self) -> str:
+        """Where it listens, with the real port, as a URL that a socket dials: ``tcp://127.0.0.1:40123``.
+
+        It names the layers, without their options.
+
+        Raises:
+            StackError: no URL scheme stands for the transport.
+        """
+        from ..core.text import url_of
+
+        return url_of(self._core.specs, self._core.address)

@@ -147,7 +147,7 @@ class SocketCore:
                 layer="socket",
             )
         if self.owns_hub:
-            self.hub.close()
+            self.hub.release()
         self.use_hub(hub)
 
     def _build(self) -> None:

@@ -168,8 +168,11 @@ class AnswerHead(Head):
         popped = self._raw.pop()
         if popped is None:
             return None
+        stats = self._raw.stats
+        if self._pipe is not None:
+            stats.unanswered += 1
         self._pipe, self._header, body = popped
-        self._raw.stats.received += 1
+        stats.received += 1
         return body
 
     def take_message(self) -> Message | None:

@@ -44,7 +44,7 @@ class SendOptions(Protocol):
 
 
 def check_send_options(name: str, options: SendOptions) -> None:
-    """Refuse a send buffer that is not one, or has no end, and what cannot be had together.
+    """Refuse a send buffer that is not one, or has no end.
 
     Raises:
         StackError: it is none of 0 to 8192 messages.

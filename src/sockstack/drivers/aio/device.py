@@ -45,6 +45,11 @@ class Device:
         """Messages passed on so far, both ways."""
         return self._core.forwarded
 
+    @property
+    def refused(self) -> int:
+        """Messages that the filters inside did not let pass."""
+        return self._core.refused
+
     async def close(self) -> None:
         """Pass nothing on any more, and close both sockets."""
         self._core.close()

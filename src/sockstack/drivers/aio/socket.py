@@ -338,6 +338,22 @@ class Socket(Talker[P_co]):
         """A context of its own state over this socket's pipes."""
         return Context(self, self._head.context())
 
+    async def wait_for_peers(self, count: int = 1, timeout: Timeout = DEFAULT) -> None:
+        """Wait until at least so many peers are connected. What PUB, BUS or a survey sends earlier, nobody hears.
+
+        Raises:
+            Deadline: there were fewer in time.
+            Closed: the socket is closed.
+        """
+        raw = self._core.raw
+
+        def enough() -> bool | None:
+            raw.check()
+            return len(raw.pipes) >= count or None
+
+        if not enough():
+            await self._wait(enough, self._core.head.sendable, timeout, "wait_for_peers")
+
     @property
     def pipes(self) -> list[PipeInfo]:
         """The peers that are connected now."""

@@ -60,6 +60,11 @@ class Device:
         """Messages passed on so far, both ways."""
         return self._core.forwarded
 
+    @property
+    def refused(self) -> int:
+        """Messages that the filters inside did not let pass."""
+        return self._core.refused
+
     def run(self, timeout: float | None = None) -> None:
         """Do the work in this thread until the device is closed.
 

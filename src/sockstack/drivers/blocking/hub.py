@@ -82,6 +82,7 @@ class BlockingHub(BaseHub):
         closed, why: nothing can be done here any more, and what to say to those who try.
         turns: how often descriptors were looked at.
         unattended: something must be attended to even while no caller waits, and there is no helper for it yet.
+        owners: sockets with which it closes: all but the last one leave it open.
     """
 
     driver = "blocking"
@@ -102,6 +103,7 @@ class BlockingHub(BaseHub):
         self._followers: list[Callable[[], None]] = []
         self._helper = Helper(self)
         self.unattended = False
+        self.owners = 1
         self._outside: deque[Callable[[], None]] = deque()
         self._disposed = False
         live_hubs.add(self)
@@ -416,6 +418,14 @@ class BlockingHub(BaseHub):
         return self.needed and not self.closed and not self._helper.bursts
 
     # The end.
+
+    def release(self) -> None:
+        """Under the lock: one of its owners has closed; with the last it closes."""
+        self.owners -= 1
+        if self.owners:
+            self.leave()
+        else:
+            self.close()
 
     def close(self) -> None:
         """Under the lock: wake everybody who waits; they find it closed. Descriptors of the hub itself go last."""

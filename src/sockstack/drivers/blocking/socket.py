@@ -305,7 +305,7 @@ class Socket(Talker[P_co]):
             handshake: seconds within which all layers of a connection must be open.
             accept_pipe: asked about each peer before it takes part; False refuses it. It is called by whichever thread
                 leads the socket, without any lock, and holds up the other peers while it thinks.
-            beside: live on the hub of that socket: one leader serves both.
+            beside: live on the hub of that socket: one leader serves both. Either may be closed first.
 
         Raises:
             StackError: the stack is refused; nothing was opened.
@@ -317,6 +317,9 @@ class Socket(Talker[P_co]):
         self.linger = linger
         close_at_exit(self)
         self._core.use_hub(None if beside is None else beside._hub)
+        if beside is not None and beside._core.owns_hub:
+            self._core.owns_hub = True
+            beside._hub.owners += 1
         self._settle_on_hub()
         try:
             if listen is not None:
@@ -407,6 +410,23 @@ class Socket(Talker[P_co]):
         with self._hub.lock:
             return Context(self, self._head.context())
 
+    def wait_for_peers(self, count: int = 1, timeout: Timeout = DEFAULT) -> None:
+        """Wait until at least so many peers are connected. What PUB, BUS or a survey sends earlier, nobody hears.
+
+        Raises:
+            Deadline: there were fewer in time.
+            Closed: the socket is closed.
+        """
+        raw = self._core.raw
+
+        def enough() -> bool | None:
+            raw.check()
+            return len(raw.pipes) >= count or None
+
+        with self._hub.lock:
+            if not enough():
+                self._wait(enough, self._head.sendable, timeout, "wait_for_peers")
+
     @property
     def pipes(self) -> list[PipeInfo]:
         """The peers that are connected now."""
@@ -473,7 +493,7 @@ class Socket(Talker[P_co]):
                 core.close(orderly=not left)
                 self._hide()
                 if core.owns_hub:
-                    hub.close()
+                    hub.release()
                 else:
                     hub.leave()
         if left:
