@@ -119,6 +119,10 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ("REQ and REP", example("hello_reqrep.py")),
     ("The same on asyncio", example("asyncio_reqrep.py")),
     ("PUSH and PULL", example("pipeline.py")),
+    ("PUB and SUB", example("pubsub.py")),
+    ("A survey, and its deadline", example("survey.py")),
+    ("A hub: what one says, all others hear", example("bus_hub.py")),
+    ("Who comes, who goes, and who is not let in", example("events.py")),
     (
         "TLS ends half by half, and comes off the live connection",
         example("tls_then_plain.py", *CERTIFICATES),
@@ -128,6 +132,10 @@ STEPS: tuple[tuple[str, Step], ...] = (
         example("switch_framing.py"),
     ),
     ("A live connection moves to another process", example("hand_over.py")),
+    (
+        "Many streams over one connection; one that nobody reads holds up no other",
+        example("mux_sessions.py"),
+    ),
     ("A device, and a server that is killed behind it", example("device_restart.py")),
     ("NNG at the other end, both ways", example("pynng_both_ways.py", "pynng")),
     ("How fast it is", latency),
