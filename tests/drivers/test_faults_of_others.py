@@ -272,7 +272,7 @@ async def test_the_second_peer_of_a_pair_waits_for_its_place(
         await holder.send(b"only for the first")
         assert await first.recv() == b"only for the first"
     await driver.close(first)
-    await until(lambda: holder.pipes and holder.pipes[0].id != own.id)
+    await until(lambda: any(pipe.id != own.id for pipe in holder.pipes))
     await second.send(b"at last")
     assert await holder.recv() == b"at last"
     await holder.send(b"only for the second")

@@ -316,3 +316,22 @@ async def test_over_tcp(driver: Driver) -> None:
     there = await server.accept()
     assert await there.recv() == b"early"
     await driver.close(server)
+
+
+async def test_a_device_stays_on_its_hub(driver: Driver) -> None:
+    """One side of it cannot move to a session's hub, or nothing would be passed on; on a loop there is one hub."""
+    client, server = await pair(driver)
+    device = sockstack.Device(Rep(raw=True), Req(raw=True)) if driver.name == "blocking" else None
+    if device is None:
+        between = sockstack.asyncio.Device(Rep(raw=True), Req(raw=True))
+        between.front.listen(Sp() | server.stream())
+        url = driver.keep(between).back.listen("tcp://127.0.0.1:0").url
+        req = driver.socket(Req(), timeout=PATIENCE)
+        req.dial(Sp() | client.stream())
+        rep = driver.socket(Rep(), timeout=PATIENCE)
+        rep.dial(url)
+        await req.send(b"through")
+        assert await rep.recv() == b"through"
+        return
+    with device, pytest.raises(LocalProtocolError, match="whose two sides stay together"):
+        device.front.listen(Sp() | server.stream())

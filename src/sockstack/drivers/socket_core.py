@@ -82,6 +82,7 @@ class SocketCore:
         head: the application's side.
         raw: the pipes' side.
         above: end filters and pattern, top first.
+        stays: it cannot move to another hub, because something is joined to it here.
     """
 
     above: tuple[LayerSpec, ...]
@@ -115,6 +116,7 @@ class SocketCore:
         self.stats = Stats()
         self.endpoints: list[DialerCore | ListenerCore] = []
         self._queues: weakref.WeakSet[EventQueue] = weakref.WeakSet()
+        self.stays = False
         self._accept_pipe = accept_pipe
         self._make_hub = make_hub
         self.hub: Any = None
@@ -139,6 +141,11 @@ class SocketCore:
             raise LocalProtocolError(
                 f"{specs[-1].name} belongs to the {hub.driver} driver; use a socket of that driver",
                 layer="socket",
+            )
+        if self.stays:
+            raise LocalProtocolError(
+                f"{specs[-1].name} lives on another hub than this device, whose two sides stay together",
+                layer="device",
             )
         if self.endpoints:
             raise LocalProtocolError(

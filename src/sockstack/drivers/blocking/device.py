@@ -49,6 +49,8 @@ class Device:
         self.back: Socket[Any] = self.front if back is None else Socket(back, beside=self.front)
         self._hub = hub = self.front._hub
         self._closed = Gate()
+        for side in (self.front, self.back):
+            side._core.stays = True
         filters = build_filters(layers_of(inside), hub) if inside is not None else []
         with hub.lock:
             self._core = DeviceCore(self.front._core.raw, self.back._core.raw, filters)
