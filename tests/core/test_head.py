@@ -46,7 +46,7 @@ class Greedy(Bounded):
         (lambda head: head.take(), "a socket socket does not receive [socket]"),
         (lambda head: head.take_many(1), "a socket socket does not receive [socket]"),
         (lambda head: head.take_message(), "a socket socket does not receive [socket]"),
-        (lambda head: head.context(), "a socket socket has no contexts [socket]"),
+        (lambda head: head.context({}), "a socket socket has no contexts [socket]"),
     ],
 )
 def test_what_a_pattern_does_not_say_is_refused(call: Callable[[Head], Any], text: str) -> None:

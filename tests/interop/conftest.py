@@ -11,9 +11,10 @@ import pytest
 
 from ..drivers.both import DRIVERS, Driver, no_leak
 from ..drivers.conftest import pytest_pyfunc_call
+from .places import Place, make_certificates
 from .processes import Process
 
-__all__ = ["driver", "place", "pytest_pyfunc_call", "start"]
+__all__ = ["certificates", "driver", "place", "pytest_pyfunc_call", "start"]
 
 names = itertools.count()
 
@@ -40,12 +41,23 @@ def start(driver: Driver) -> Iterator[Callable[..., Process]]:
         process.kill()
 
 
-@pytest.fixture(params=["tcp", "ipc", "abstract"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A URL to listen on, of each transport that NNG has and we have."""
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory of certificates."""
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(params=["tcp", "ipc", "abstract", "tls"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Where to listen, on each transport that NNG has and we have."""
     number = next(names)
-    return {
-        "tcp": "tcp://127.0.0.1:0",
-        "ipc": f"ipc://{tmp_path}/{number}",
-        "abstract": f"abstract://sockstack-{os.getpid()}-{number}",
-    }[request.param]
+    match request.param:
+        case "tcp":
+            return Place("tcp://127.0.0.1:0")
+        case "ipc":
+            return Place(f"ipc://{tmp_path}/{number}")
+        case "abstract":
+            return Place(f"abstract://sockstack-{os.getpid()}-{number}")
+        case _:
+            directory = request.getfixturevalue("certificates")
+            return Place("tls+tcp://127.0.0.1:0", str(directory))

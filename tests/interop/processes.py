@@ -40,6 +40,11 @@ class Process:
         """The next line that it prints; empty once it has ended."""
         return (await in_thread(self.output.readline)).decode().strip()
 
+    def tell(self, text: str) -> None:
+        """Write a line to its input."""
+        self.input.write(text.encode() + b"\n")
+        self.input.flush()
+
     async def rest(self) -> bytes:
         """All that it prints from here on, until it ends; it must end well."""
         self.input.close()

@@ -1,40 +1,49 @@
-"""REQ/REP and PUSH/PULL with the command-line tools of NNG and of nanomsg, which take the same options."""
+"""All patterns with the command-line tools of NNG and of nanomsg, which take the same options."""
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sockstack import Pull, Push, Rep, Req
-
-from ..drivers.both import Driver
-from .processes import Process
+from ..drivers.both import Driver, until
+from .exchange import HOWS, PATTERNS, Start, alternate
+from .places import Place
 from .traffic import body
+
+TOOLS = {"nngcat": "nng-utils", "nanocat": "nanomsg-utils"}
+"""The tools, and the packages of Debian that hold them."""
+
+PAUSES = {"nngcat": ["--interval", "1"], "nanocat": ["--interval", "0.1"]}
+"""The shortest pause between two messages of a tool that sends again and again; nngcat takes whole seconds."""
+
+ROWS = [
+    (alternate(of + at + by), tool, place, how)
+    for (of, tool), (at, place), (by, how) in itertools.product(
+        enumerate(TOOLS), enumerate(["tcp", "ipc"]), enumerate(HOWS)
+    )
+]
 
 pytestmark = [
     pytest.mark.interop,
-    pytest.mark.parametrize("how", ["listen", "dial"]),
-    pytest.mark.parametrize("place", ["tcp", "ipc"], indirect=True),
+    pytest.mark.parametrize(
+        ("driver", "tool", "place", "how"), ROWS, indirect=["driver", "tool", "place"]
+    ),
 ]
 
-Start = Callable[..., Process]
-
-PATTERNS: dict[str, Any] = {"req": Req(), "rep": Rep(), "push": Push(), "pull": Pull()}
 BODIES = [b"a body", b"", b'\0\xff\n"', body(1, 10_000)]
 
 
-@pytest.fixture(params=["nngcat", "nanocat"])
+@pytest.fixture
 def tool(request: pytest.FixtureRequest) -> str:
     """A tool that is there."""
     name: str = request.param
     if shutil.which(name) is None:
-        package = {"nngcat": "nng-utils", "nanocat": "nanomsg-utils"}[name]
-        pytest.skip(f"{name} is not on the path; Debian has it in {package}")
+        pytest.skip(f"{name} is not on the path; Debian has it in {TOOLS[name]}")
     return name
 
 
@@ -50,20 +59,25 @@ def free(url: str) -> str:
         return url.replace(":0", f":{probe.getsockname()[1]}")
 
 
-def meet(driver: Driver, role: str, how: str, url: str) -> tuple[Any, list[str]]:
+def meet(driver: Driver, role: str, how: str, place: Place) -> tuple[Any, list[str]]:
     """Our socket, and the options with which a tool meets it."""
     ours = driver.socket(PATTERNS[role], timeout=30)
-    if how == "dial":
-        url = free(url)
-        ours.dial(url)  # until it is there
-        return ours, ["--bind", url, "--hex"]
-    listener = ours.listen(url)
-    if url.startswith("tcp"):
-        url = f"tcp://{listener.address}"
-    return ours, ["--connect", url, "--hex"]
+    if how == "listen":
+        return ours, ["--connect", place.of(ours.listen(place.url)), "--hex"]
+    url = free(place.url)
+    ours.dial(url)  # until it is there
+    return ours, ["--bind", url, "--hex"]
 
 
-async def test_their_req(driver: Driver, start: Start, tool: str, place: str, how: str) -> None:
+def pairs(tool: str) -> dict[str, str]:
+    """Its options for PAIR, and what fits to each. (``--pair`` of nngcat 1.5 is in its help only.)"""
+    return {
+        "nngcat": {"--pair0": "pair0", "--pair1": "pair1"},
+        "nanocat": {"--pair": "pair0"},
+    }[tool]
+
+
+async def test_their_req(driver: Driver, start: Start, tool: str, place: Place, how: str) -> None:
     rep, options = meet(driver, "rep", how, place)
     asker = start(tool, "--req", *options, "--data", "ping")
     assert await rep.recv() == b"ping"
@@ -71,7 +85,7 @@ async def test_their_req(driver: Driver, start: Start, tool: str, place: str, ho
     assert (await asker.rest()).decode() == shown(BODIES[2]) + "\n"
 
 
-async def test_their_rep(driver: Driver, start: Start, tool: str, place: str, how: str) -> None:
+async def test_their_rep(driver: Driver, start: Start, tool: str, place: Place, how: str) -> None:
     req, options = meet(driver, "req", how, place)
     answerer = start(tool, "--rep", *options, "--data", "pong")
     for request in BODIES:
@@ -80,13 +94,13 @@ async def test_their_rep(driver: Driver, start: Start, tool: str, place: str, ho
         assert await req.recv() == b"pong"
 
 
-async def test_their_push(driver: Driver, start: Start, tool: str, place: str, how: str) -> None:
+async def test_their_push(driver: Driver, start: Start, tool: str, place: Place, how: str) -> None:
     pull, options = meet(driver, "pull", how, place)
-    start(tool, "--push", *options[:2], "--data", "work", "--interval", "1")
+    start(tool, "--push", *options[:2], "--data", "work", *PAUSES[tool])
     assert await pull.recv() == b"work"
 
 
-async def test_their_pull(driver: Driver, start: Start, tool: str, place: str, how: str) -> None:
+async def test_their_pull(driver: Driver, start: Start, tool: str, place: Place, how: str) -> None:
     push, options = meet(driver, "push", how, place)
     puller = start(tool, "--pull", *options)
     for job in BODIES:
@@ -95,8 +109,69 @@ async def test_their_pull(driver: Driver, start: Start, tool: str, place: str, h
         assert await puller.line() == shown(job)
 
 
+async def test_their_pair(driver: Driver, start: Start, tool: str, place: Place, how: str) -> None:
+    for option, role in pairs(tool).items():
+        pair, options = meet(driver, role, how, place)
+        other = start(tool, option, *options, "--data", "hello")
+        assert await pair.recv() == b"hello"
+        for text in BODIES:
+            await pair.send(text)
+            assert await other.line() == shown(text)
+        other.kill()
+        await driver.close(pair)
+
+
+async def test_their_pub(driver: Driver, start: Start, tool: str, place: Place, how: str) -> None:
+    sub, options = meet(driver, "sub", how, place)
+    start(tool, "--pub", *options[:2], "--data", "news", *PAUSES[tool])
+    assert await sub.recv() == b"news"
+
+
+async def test_their_sub(driver: Driver, start: Start, tool: str, place: Place, how: str) -> None:
+    pub, options = meet(driver, "pub", how, place)
+    sub = start(tool, "--sub", *options, "--subscribe", "a", "--subscribe", "b")
+    await until(lambda: pub.pipes)
+    for text in (b"c", b"a", b"", b"ba", b"cb", b"b"):
+        await pub.send(text)
+    for text in (b"a", b"ba", b"b"):
+        assert await sub.line() == shown(text)
+
+
+async def test_their_surveyor(
+    driver: Driver, start: Start, tool: str, place: Place, how: str
+) -> None:
+    """It surveys nobody if it is too early, hence more than once."""
+    respondent, options = meet(driver, "respondent", how, place)
+    surveyor = start(tool, "--surveyor", *options, "--data", "who?", *PAUSES[tool])
+    assert await respondent.recv() == b"who?"
+    await respondent.send(BODIES[2])
+    assert await surveyor.line() == shown(BODIES[2])
+
+
+async def test_their_respondent(
+    driver: Driver, start: Start, tool: str, place: Place, how: str
+) -> None:
+    surveyor, options = meet(driver, "surveyor", how, place)
+    respondent = start(tool, "--respondent", *options, "--data", "me")
+    await until(lambda: surveyor.pipes)
+    for question in BODIES:
+        await surveyor.send(question)
+        assert await respondent.line() == shown(question)
+        assert await surveyor.recv() == b"me"
+
+
+async def test_their_bus(driver: Driver, start: Start, tool: str, place: Place, how: str) -> None:
+    """It tells nobody if it is too early, hence more than once."""
+    bus, options = meet(driver, "bus", how, place)
+    other = start(tool, "--bus", *options, "--data", "hello", *PAUSES[tool])
+    assert await bus.recv() == b"hello"
+    for text in BODIES:
+        await bus.send(text)
+        assert await other.line() == shown(text)
+
+
 async def test_a_large_file(
-    driver: Driver, start: Start, tool: str, place: str, how: str, tmp_path: Path
+    driver: Driver, start: Start, tool: str, place: Place, how: str, tmp_path: Path
 ) -> None:
     """As large as nanomsg takes: 1 MiB with the request's id."""
     large = body(7, (1 << 20) - 4)

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 __all__ = ["PLANS", "body", "messages"]
 
 PLANS: dict[str, list[int]] = {
-    "sizes": [0, 1, 63, 64, 1 << 10, 64 << 10, 1 << 20, 16 << 20],
-    "order": [64] * 10_000,
+    "sizes": [0, 1, (64 << 10) - 1, 1 << 20],
+    "large": [0, 1, 63, 64, 1 << 10, (64 << 10) - 1, 1 << 20, 16 << 20],
+    "order": [16] * 100_000,
+    "many": [64] * 10_000,
     "some": [64] * 400,
+    "topics": [16] * 4,
     "few": [0, 5, 1000],
 }
 """Sizes of the messages of a test, in order."""

@@ -195,7 +195,7 @@ def test_the_wrong_direction_is_refused(raw: bool) -> None:
         pull.head.offer_many([b"x"])
     if not raw:
         with pytest.raises(LocalProtocolError, match="has no contexts"):
-            pull.head.context()
+            pull.head.context({})
         push = Rig(Push())
         with pytest.raises(LocalProtocolError, match="does not receive"):
             push.head.take()

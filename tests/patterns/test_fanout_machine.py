@@ -192,7 +192,7 @@ class Publishing(RuleBasedStateMachine):
     @rule(which=either)
     def new_context(self, which: int) -> None:
         if len(self.readers[which]) < 3:
-            head = self.subs[which].head.context()
+            head = self.subs[which].head.context({})
             self.readers[which].append(Reader(head, set(), newest=which == 0))
 
     @rule(which=either)

@@ -224,7 +224,7 @@ def test_pub_does_not_receive_and_sub_does_not_send() -> None:
     with pytest.raises(LocalProtocolError, match="a sub socket does not send"):
         Rig(Sub(b"")).head.offer(b"")
     with pytest.raises(LocalProtocolError, match="a pub socket has no contexts"):
-        Rig(Pub()).head.context()
+        Rig(Pub()).head.context({})
     raw = Rig(Sub(raw=True))
     raw.peer()
     with pytest.raises(LocalProtocolError, match="does not send"):

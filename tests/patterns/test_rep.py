@@ -149,7 +149,7 @@ def test_rep_gives_one_request_at_a_time() -> None:
 def test_rep_contexts_serve_one_request_each() -> None:
     rig = Rig(Rep())
     one, two = rig.peer(), rig.peer()
-    first, second = rig.head.context(), rig.head.context()
+    first, second = rig.head.context({}), rig.head.context({})
     one.deliver(ID + b"a")
     two.deliver(ID + b"b")
     assert first.take() == b"a"
@@ -164,7 +164,7 @@ def test_rep_contexts_serve_one_request_each() -> None:
 def test_a_closed_rep_context_leaves_the_others_alone() -> None:
     rig = Rig(Rep())
     peer = rig.peer()
-    context = rig.head.context()
+    context = rig.head.context({})
     peer.deliver(ID + b"a", ID2 + b"b")
     assert context.take() == b"a"
     waiting = watch(context.receivable)

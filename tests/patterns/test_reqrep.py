@@ -56,7 +56,7 @@ def test_ids_begin_at_random_and_go_up_by_one_and_wrap(bits: int, ids: list[str]
 def test_an_id_that_another_context_still_waits_for_is_not_given_twice() -> None:
     rig = Rig(Req(), clock=Clock(0x7FFFFFFF))
     peer = rig.peer()
-    patient = rig.head.context()
+    patient = rig.head.context({})
     assert patient.offer(b"long")
     for _ in range(3):
         assert rig.head.offer(b"short")
@@ -226,7 +226,7 @@ def test_it_starts_anew_with_each_request() -> None:
 def test_one_timer_serves_all_contexts() -> None:
     rig = Rig(Req(resend=1.0))
     peer = rig.peer()
-    heads = [rig.head, *(rig.head.context() for _ in range(20))]
+    heads = [rig.head, *(rig.head.context({}) for _ in range(20))]
     for head in heads:
         assert head.offer(b"q")
         rig.clock.advance(0.0625)
@@ -294,7 +294,7 @@ def test_a_stalled_pipe_does_not_fill_with_repetitions() -> None:
 
 def test_a_cancelled_request_is_not_sent_again() -> None:
     rig = Rig(Req(resend=1.0))
-    context = rig.head.context()
+    context = rig.head.context({})
     rig.peer()
     assert context.offer(b"q")
     rig.peers[0].lose()
@@ -386,7 +386,7 @@ def test_closing_asks_nobody_again_and_says_closed() -> None:
 def test_contexts_are_independent() -> None:
     rig = Rig(Req())
     peer = rig.peer()
-    one, two = rig.head.context(), rig.head.context()
+    one, two = rig.head.context({}), rig.head.context({})
     assert one.offer(b"1")
     assert two.offer(b"2")
     with pytest.raises(LocalProtocolError):
@@ -405,7 +405,7 @@ def test_contexts_are_independent() -> None:
 def test_a_closed_context_says_so_and_the_others_go_on() -> None:
     rig = Rig(Req())
     peer = rig.peer()
-    context = rig.head.context()
+    context = rig.head.context({})
     assert context.offer(b"q")
     woken = watch(context.receivable)
     context.close()
@@ -423,7 +423,7 @@ def test_a_closed_context_says_so_and_the_others_go_on() -> None:
 def test_closing_the_socket_wakes_its_contexts() -> None:
     rig = Rig(Req())
     rig.peer()
-    contexts = [rig.head.context() for _ in range(3)]
+    contexts = [rig.head.context({}) for _ in range(3)]
     for context in contexts[:2]:
         assert context.offer(b"q")
     woken = [watch(context.receivable) for context in contexts[:2]]
@@ -551,7 +551,7 @@ def test_best_effort_puts_a_request_off() -> None:
 
 def test_a_request_that_was_put_off_is_forgotten_with_its_context() -> None:
     rig = Rig(Req(best_effort=True))
-    context = rig.head.context()
+    context = rig.head.context({})
     assert context.offer(b"never mind")
     context.close()
     assert rig.peer().sent == []
@@ -562,7 +562,7 @@ def test_fail_no_peers() -> None:
     with pytest.raises(NoPeers, match="nobody is connected"):
         rig.head.offer(b"a")
     one, other = rig.peer(), rig.peer()
-    context = rig.head.context()
+    context = rig.head.context({})
     assert rig.head.offer(b"a")
     assert context.offer(b"b")
     woken = [watch(head.receivable) for head in (rig.head, context)]
@@ -579,3 +579,29 @@ def test_fail_no_peers() -> None:
             head.take()
     rig.clock.advance(1000)
     assert rig.clock.pending == []
+
+
+def test_a_context_has_a_resend_time_of_its_own() -> None:
+    rig = Rig(Req(resend=10.0))
+    quick = rig.head.context({"resend": 0.5})
+    never = rig.head.context({"resend": 0})
+    peer = rig.peer()
+    for head, body in ((never, b"never"), (rig.head, b"slow"), (quick, b"quick")):
+        assert head.offer(body)
+    rig.clock.advance(0.4)
+    assert len(peer.sent) == 3
+    rig.clock.advance(0.1)
+    assert [unit[4:] for unit in peer.sent[3:]] == [b"quick"]
+    rig.clock.advance(9.4)
+    assert {unit[4:] for unit in peer.sent[3:]} == {b"quick"}
+    rig.clock.advance(0.1)
+    assert [unit[4:] for unit in peer.sent].count(b"slow") == 2
+    assert [unit[4:] for unit in peer.sent].count(b"quick") == 1 + 20
+    assert [unit[4:] for unit in peer.sent].count(b"never") == 1
+
+
+def test_contexts_have_no_other_options() -> None:
+    with pytest.raises(LocalProtocolError, match="no option 'ttl'"):
+        Rig(Req()).head.context({"ttl": 3})
+    with pytest.raises(LocalProtocolError, match="no option 'resend'"):
+        Rig(Rep()).head.context({"resend": 3})

@@ -30,8 +30,8 @@ class ReqRep(RuleBasedStateMachine):
         super().__init__()
         self.req = Rig(Req(resend=RESEND))
         self.reps = [Rig(Rep(), clock=self.req.clock, first=100 * n + 100) for n in range(SERVERS)]
-        self.askers: list[Head] = [self.req.head, *(self.req.head.context() for _ in range(2))]
-        self.servers: list[tuple[Head, Head]] = [(r.head, r.head.context()) for r in self.reps]
+        self.askers: list[Head] = [self.req.head, *(self.req.head.context({}) for _ in range(2))]
+        self.servers: list[tuple[Head, Head]] = [(r.head, r.head.context({})) for r in self.reps]
         self.lines: list[Joined] = []
         self.outstanding: list[bytes | None] = [None] * ASKERS
         self.serving: dict[Head, bytes | None] = {}

@@ -37,7 +37,7 @@ def test_an_answer_goes_back_where_the_question_came_from() -> None:
     with pytest.raises(LocalProtocolError, match="nothing to answer") as caught:
         rig.head.offer(b"twice")
     assert caught.value.layer == "respondent"
-    context = rig.head.context()
+    context = rig.head.context({})
     assert context.take() == b"other"
     assert context.offer(b"from the context")
     assert two.sent == [ID2 + b"from the context"]

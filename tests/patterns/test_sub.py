@@ -212,7 +212,7 @@ def test_topics_are_compared_behind_the_filters() -> None:
 def test_each_context_has_topics_and_a_queue_of_its_own() -> None:
     rig = Rig(Sub(b"a", recv_buffer=2))
     peer = rig.peer()
-    one, two = rig.head.context(), rig.head.context()
+    one, two = rig.head.context({}), rig.head.context({})
     assert isinstance(one, SubHead)
     assert isinstance(two, SubHead)
     one.subscribe(b"ab")
@@ -236,7 +236,7 @@ def test_each_context_has_topics_and_a_queue_of_its_own() -> None:
 def test_a_closed_context_receives_nothing_and_is_forgotten() -> None:
     rig = Rig(Sub())
     peer = rig.peer()
-    context = rig.head.context()
+    context = rig.head.context({})
     assert isinstance(context, SubHead)
     context.subscribe(b"")
     peer.deliver(b"1")
@@ -244,7 +244,7 @@ def test_a_closed_context_receives_nothing_and_is_forgotten() -> None:
     context.close()
     context.close()
     assert woken == ["woken"]
-    for call in (context.take, context.context, lambda: context.subscribe(b"")):
+    for call in (context.take, lambda: context.context({}), lambda: context.subscribe(b"")):
         with pytest.raises(Closed, match="the context is closed"):
             call()
     peer.deliver(b"2")
@@ -254,7 +254,7 @@ def test_a_closed_context_receives_nothing_and_is_forgotten() -> None:
 
 def test_closing_the_socket_drops_everything_and_tells_those_who_wait() -> None:
     rig = Rig(Sub(b""))
-    context = rig.head.context()
+    context = rig.head.context({})
     assert isinstance(context, SubHead)
     context.subscribe(b"")
     peer = rig.peer()
@@ -273,7 +273,7 @@ def test_closing_the_socket_drops_everything_and_tells_those_who_wait() -> None:
     with pytest.raises(Closed):
         sub(rig).subscribe(b"late")
     with pytest.raises(Closed):
-        rig.head.context()
+        rig.head.context({})
 
 
 # Other threads take from the inbox without the lock.

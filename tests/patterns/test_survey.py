@@ -88,7 +88,7 @@ def test_ids_begin_at_random_and_go_up_by_one_and_wrap(bits: int, ids: list[str]
 def test_an_id_that_another_context_still_uses_is_not_given_twice() -> None:
     rig = Rig(Surveyor(), clock=Clock(0x7FFFFFFF))
     peer = rig.peer()
-    patient = rig.head.context()
+    patient = rig.head.context({})
     assert patient.offer(b"long")
     for _ in range(3):
         assert rig.head.offer(b"short")
@@ -249,7 +249,7 @@ def test_an_answer_without_an_id_closes_that_pipe_after_the_good_ones(bad: bytes
 def test_of_answers_that_find_no_room_the_new_ones_are_dropped() -> None:
     rig = Rig(Surveyor(recv_buffer=2))
     one, two = rig.peer(), rig.peer()
-    context = rig.head.context()
+    context = rig.head.context({})
     assert rig.head.offer(b"who?")
     assert context.offer(b"and who?")
     one.deliver(ID + b"1", ID + b"2", ID + b"3")
@@ -368,7 +368,7 @@ def test_a_new_survey_after_the_end_of_the_old_one_forgets_that_end() -> None:
 def test_contexts_are_independent() -> None:
     rig = Rig(Surveyor())
     peer = rig.peer()
-    one, two = rig.head.context(), rig.head.context()
+    one, two = rig.head.context({}), rig.head.context({})
     assert one.offer(b"1")
     rig.clock.advance(0.5)
     assert two.offer(b"2")
@@ -393,7 +393,7 @@ def test_contexts_are_independent() -> None:
 def test_a_closed_context_says_so_and_the_others_go_on() -> None:
     rig = Rig(Surveyor())
     peer = rig.peer()
-    context = rig.head.context()
+    context = rig.head.context({})
     assert context.offer(b"who?")
     assert rig.head.offer(b"and who?")
     peer.deliver(ID + b"unfetched")
@@ -419,7 +419,7 @@ def test_a_closed_context_says_so_and_the_others_go_on() -> None:
 def test_closing_the_socket_wakes_all_and_drops_what_nobody_fetched(over: bool) -> None:
     rig = Rig(Surveyor())
     peer = rig.peer()
-    heads = [rig.head, rig.head.context(), rig.head.context()]
+    heads = [rig.head, rig.head.context({}), rig.head.context({})]
     for head in heads[:2]:
         assert head.offer(b"who?")
     if over:
@@ -554,3 +554,19 @@ def test_whatever_comes_costs_at_most_that_pipe(
     while (message := rig.head.take_message()) is not None:
         bodies.append((message.pipe, message.body))
     assert bodies[-1] == (honest.id, b"still here")
+
+
+def test_a_context_has_a_survey_time_of_its_own() -> None:
+    rig = Rig(Surveyor(survey_time=1.0))
+    long = rig.head.context({"survey_time": 5})
+    for head in (rig.head, long):
+        assert head.offer(b"who?")
+    rig.clock.advance(1.0)
+    with pytest.raises(SurveyOver):
+        rig.head.take()
+    assert long.take() is None
+    rig.clock.advance(4.0)
+    with pytest.raises(SurveyOver):
+        long.take()
+    with pytest.raises(StackError, match="more than 0 seconds"):
+        rig.head.context({"survey_time": 0})

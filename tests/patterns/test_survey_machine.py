@@ -67,9 +67,9 @@ class Survey(RuleBasedStateMachine):
         self.far = [
             Rig(Respondent(), clock=self.clock, first=100 * n + 100) for n in range(SERVERS)
         ]
-        self.servers: list[tuple[Head, Head]] = [(r.head, r.head.context()) for r in self.far]
+        self.servers: list[tuple[Head, Head]] = [(r.head, r.head.context({})) for r in self.far]
         self.askers = [Asker(self.near.head)]
-        self.askers += [Asker(self.near.head.context()) for _ in range(ASKERS - 1)]
+        self.askers += [Asker(self.near.head.context({})) for _ in range(ASKERS - 1)]
         self.lines: list[Line] = []
         self.serving: dict[Head, bytes | None] = {}
         self.count = dict.fromkeys(
@@ -163,7 +163,7 @@ class Survey(RuleBasedStateMachine):
         assert woken == ["woken"]
         with pytest.raises(Closed):
             head.take()
-        self.askers[asker] = Asker(self.near.head.context())
+        self.askers[asker] = Asker(self.near.head.context({}))
 
     @rule(server=servers, context=st.booleans())
     def serve(self, server: int, context: bool) -> None:

@@ -75,6 +75,7 @@ class Head:
     """Base: what a pattern cannot do is refused here.
 
     Attributes:
+        context_options: attributes that may differ for a context.
         bursts: single messages may be collected for a moment and offered in batches.
         inbox: messages that any thread may take without asking; empty where taking needs state.
         closed: this is a context, and it was closed.
@@ -82,6 +83,7 @@ class Head:
     """
 
     bursts: ClassVar[bool] = False
+    context_options: ClassVar[frozenset[str]] = frozenset()
     name: str = "socket"
     closed = False
 
@@ -138,8 +140,22 @@ class Head:
         """The next message with what came beside it, or None: not now."""
         raise LocalProtocolError(f"a {self.name} socket does not receive", layer=self.name)
 
-    def context(self) -> Head:
-        """Another state machine over the same pipes."""
+    def context(self, options: Mapping[str, float]) -> Head:
+        """Another state machine over the same pipes, with options of its own.
+
+        Raises:
+            LocalProtocolError: there are no contexts, or they have no such option.
+        """
+        context = self._context()
+        for name, value in options.items():
+            if name not in self.context_options:
+                raise LocalProtocolError(
+                    f"a context of a {self.name} socket has no option {name!r}", layer=self.name
+                )
+            setattr(context, name, value)
+        return context
+
+    def _context(self) -> Head:
         raise LocalProtocolError(f"a {self.name} socket has no contexts", layer=self.name)
 
     def subscribe(self, prefix: bytes) -> None:

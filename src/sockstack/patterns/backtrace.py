@@ -202,7 +202,7 @@ class AnswerHead(Head):
         self._pipe = None
         return True
 
-    def context(self) -> Head:
+    def _context(self) -> Head:
         return AnswerHead(self.name, self._raw, self)
 
     def close(self) -> None:

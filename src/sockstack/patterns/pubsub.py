@@ -220,7 +220,7 @@ class SubHead(Mailbox):
         self._subscribers.gather()
         self._raw.stats.unmatched += self.sift(lambda bodies: matching(bodies, topics))
 
-    def context(self) -> Head:
+    def _context(self) -> Head:
         self._check_open()
         return SubHead(self._subscribers)
 

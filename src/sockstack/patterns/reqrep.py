@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import KW_ONLY, dataclass
+from math import inf
 from typing import ClassVar
 
 from ..core.errors import LocalProtocolError, NoPeers, PeerAborted, SockstackError
@@ -135,13 +136,13 @@ class Requests(RawReq):
         self, env: Timing, filters: FilterChain | None, stats: Stats, options: Req
     ) -> None:
         super().__init__(env, filters, stats)
-        self.resend = options.resend
         self._options = options
         self.waiting: dict[bytes, ReqHead] = {}
         self._homeless: deque[ReqHead] = deque()
         self._next_id = env.randbits(31) | FIRST_ID
         self._timer: Cancellable | None = None
-        self.head = ReqHead(self)
+        self._alarm = inf
+        self.head = ReqHead(self, options.resend)
 
     def ask(self, asker: ReqHead, body: Chunks) -> bool:
         """Send a request for ``asker``; False: no pipe takes one now.
@@ -170,10 +171,12 @@ class Requests(RawReq):
         asker.answer = asker.failure = None  # before the send, which may find the pipe dead
         self.waiting[key] = asker
         self.stats.sent += 1
-        if self.resend > 0:
-            asker.due = self.env.now() + self.resend
-            if self._timer is None:
-                self._timer = self.env.call_at(asker.due, self._tick)
+        if asker.resend > 0:
+            asker.due = self.env.now() + asker.resend
+            if asker.due < self._alarm:
+                self._wake_at(asker.due)
+        else:
+            asker.due = inf
         asker.begun = pipe is not None
         if pipe is None:
             self._put_off(asker)
@@ -224,7 +227,7 @@ class Requests(RawReq):
     def detached(self, pipe: Pipe) -> None:
         super().detached(pipe)
         for asker in [entry for entry in self.waiting.values() if entry.pipe is pipe]:
-            if self.resend > 0:
+            if asker.resend > 0:
                 self._put_off(asker)
             else:
                 self._fail(
@@ -269,7 +272,10 @@ class Requests(RawReq):
             pipe = self.ring.next()
             assert pipe is not None
             asker.pipe = pipe
-            asker.due = self.env.now() + self.resend
+            if asker.resend > 0:
+                asker.due = self.env.now() + asker.resend
+                if asker.due < self._alarm:
+                    self._wake_at(asker.due)
             self.stats.resent += asker.begun
             asker.begun = True
             pipe.sent += 1
@@ -278,26 +284,37 @@ class Requests(RawReq):
     def _tick(self) -> None:
         """One timer serves all requests: it fires at the earliest due time and finds the next."""
         self._timer = None
+        self._alarm = -inf  # no other while this goes on
         now = self.env.now()
         for asker in self.waiting.values():
             if asker.due <= now and asker.pipe is not None:
                 self._put_off(asker)
         self._house()
-        due = [asker.due for asker in self.waiting.values() if asker.pipe is not None]
-        if due:
-            self._timer = self.env.call_at(min(due), self._tick)
-        elif self.waiting:  # all wait for a pipe; housing them sets new times, which need a timer
-            self._timer = self.env.call_at(now + self.resend, self._tick)
+        self._alarm = inf
+        due = min(
+            (entry.due for entry in self.waiting.values() if entry.pipe is not None), default=inf
+        )
+        if due < self._alarm:
+            self._wake_at(due)
+
+    def _wake_at(self, due: float) -> None:
+        """Look at that instant which requests are due."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._alarm = due
+        self._timer = self.env.call_at(due, self._tick)
 
 
 class ReqHead(Head):
     """A REQ socket, or one context of it: at most one request outstanding."""
 
     name = "req"
+    context_options = frozenset({"resend"})
 
-    def __init__(self, requests: Requests, socket: Head | None = None) -> None:
+    def __init__(self, requests: Requests, resend: float, socket: Head | None = None) -> None:
         super().__init__()
         self._requests = requests
+        self.resend = resend
         if socket is not None:
             self.sendable = socket.sendable
         self.id: bytes | None = None
@@ -341,8 +358,8 @@ class ReqHead(Head):
         body = self.take()
         return None if body is None else Message(body, b"", self.answered_by)
 
-    def context(self) -> Head:
-        return ReqHead(self._requests, self)
+    def _context(self) -> Head:
+        return ReqHead(self._requests, self.resend, self)
 
     def close(self) -> None:
         self._requests.forget(self)

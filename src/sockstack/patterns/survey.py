@@ -77,12 +77,7 @@ class Surveyor(PatternSpec, Spec[PipeInterface, Pattern[SurveyorOps]]):
     verbatim: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if not self.survey_time > 0:
-            raise StackError(
-                f"surveyor: survey_time is more than 0 seconds, not {self.survey_time!r}",
-                layer="surveyor",
-                field="survey_time",
-            )
+        check_survey_time(self.survey_time)
         check_buffer(self.name, "recv_buffer", self.recv_buffer)
 
     @property
@@ -130,6 +125,20 @@ class Respondent(PatternSpec, Spec[PipeInterface, Pattern[RespondentOps]]):
         return raw.head, raw
 
 
+def check_survey_time(seconds: float) -> None:
+    """Refuse a survey that is over before it begins.
+
+    Raises:
+        StackError: there is no time for an answer.
+    """
+    if not seconds > 0:
+        raise StackError(
+            f"surveyor: survey_time is more than 0 seconds, not {seconds!r}",
+            layer="surveyor",
+            field="survey_time",
+        )
+
+
 class RawSurveys(FanOut, Worded):
     """Questions to all pipes; answers with the words that devices left on them."""
 
@@ -155,11 +164,10 @@ class Surveys(RawSurveys):
         recv_buffer: int,
     ) -> None:
         super().__init__(env, filters, stats)
-        self.survey_time = survey_time
         self.recv_buffer = recv_buffer
         self.running: dict[bytes, SurveyHead] = {}
         self._next_id = env.randbits(31) | FIRST_ID
-        self.head = SurveyHead(self)
+        self.head = SurveyHead(self, survey_time)
 
     def begin(self, asker: SurveyHead, body: Chunks) -> None:
         """Ask everybody on behalf of ``asker``, in place of what it asked before."""
@@ -201,16 +209,28 @@ class SurveyHead(Head):
     """A SURVEYOR socket, or one context of it: at most one survey under way."""
 
     name = "surveyor"
+    context_options = frozenset({"survey_time"})
 
-    def __init__(self, surveys: Surveys, socket: Head | None = None) -> None:
+    def __init__(self, surveys: Surveys, survey_time: float, socket: Head | None = None) -> None:
         super().__init__()
         self._surveys = surveys
+        self._survey_time = survey_time
         if socket is not None:
             self.sendable = socket.sendable
         self.answers: deque[tuple[int, bytes]] = deque()
         self._id: bytes | None = None
         self._timer: Cancellable | None = None
         self._over = False
+
+    @property
+    def survey_time(self) -> float:
+        """Seconds for which the next survey takes answers."""
+        return self._survey_time
+
+    @survey_time.setter
+    def survey_time(self, seconds: float) -> None:
+        check_survey_time(seconds)
+        self._survey_time = seconds
 
     @property
     def can_send(self) -> bool:
@@ -251,8 +271,8 @@ class SurveyHead(Head):
         count = min(most, len(self.answers))
         return [self.answers.popleft()[1] for _ in range(count)]
 
-    def context(self) -> Head:
-        return SurveyHead(self._surveys, self)
+    def _context(self) -> Head:
+        return SurveyHead(self._surveys, self._survey_time, self)
 
     def close(self) -> None:
         self.stop()
@@ -263,9 +283,9 @@ class SurveyHead(Head):
         """Take answers to the survey with this id, until its time is over."""
         self._id = key
         surveys = self._surveys
-        if surveys.survey_time != inf:
+        if self._survey_time != inf:
             env = surveys.env
-            self._timer = env.call_at(env.now() + surveys.survey_time, self._expire)
+            self._timer = env.call_at(env.now() + self._survey_time, self._expire)
 
     def stop(self) -> None:
         """Take no more answers, and forget that there was a survey."""

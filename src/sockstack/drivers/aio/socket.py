@@ -334,9 +334,16 @@ class Socket(Talker[P_co]):
         )
         return Listener(core)
 
-    def context(self: Socket[CanContext]) -> Context[P_co]:
-        """A context of its own state over this socket's pipes."""
-        return Context(self, self._head.context())
+    def context(self: Socket[CanContext], **options: float) -> Context[P_co]:
+        """A context of its own state over this socket's pipes.
+
+        Args:
+            options: those of the pattern that may differ here: ``resend`` of a REQ, ``survey_time`` of a SURVEYOR.
+
+        Raises:
+            LocalProtocolError: the pattern has no contexts, or they have no such option.
+        """
+        return Context(self, self._head.context(options))
 
     async def wait_for_peers(self, count: int = 1, timeout: Timeout = DEFAULT) -> None:
         """Wait until at least so many peers are connected. What PUB, BUS or a survey sends earlier, nobody hears.

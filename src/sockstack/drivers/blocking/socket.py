@@ -405,10 +405,17 @@ class Socket(Talker[P_co]):
             hub.leave()
         return Listener(core, lambda: hub.lock)
 
-    def context(self: Socket[CanContext]) -> Context[P_co]:
-        """A context of its own state over this socket's pipes."""
+    def context(self: Socket[CanContext], **options: float) -> Context[P_co]:
+        """A context of its own state over this socket's pipes.
+
+        Args:
+            options: those of the pattern that may differ here: ``resend`` of a REQ, ``survey_time`` of a SURVEYOR.
+
+        Raises:
+            LocalProtocolError: the pattern has no contexts, or they have no such option.
+        """
         with self._hub.lock:
-            return Context(self, self._head.context())
+            return Context(self, self._head.context(options))
 
     def wait_for_peers(self, count: int = 1, timeout: Timeout = DEFAULT) -> None:
         """Wait until at least so many peers are connected. What PUB, BUS or a survey sends earlier, nobody hears.
@@ -431,6 +438,7 @@ class Socket(Talker[P_co]):
     def pipes(self) -> list[PipeInfo]:
         """The peers that are connected now."""
         with self._hub.lock:
+            self._look()
             return self._core.pipes()
 
     @property
@@ -459,6 +467,7 @@ class Socket(Talker[P_co]):
     def stats(self) -> dict[str, int]:
         """Counters of this socket: see :class:`~sockstack.core.head.Stats`. Pipes and endpoints have their own."""
         with self._hub.lock:
+            self._look()
             return self._core.stats.snapshot()
 
     def close(self, linger: float | None = None) -> int:
@@ -539,6 +548,12 @@ class Socket(Talker[P_co]):
             self._hub.residents.add(self)
             if self._head.bursts:
                 self._outbox = Outbox(self._hub, self._head)
+
+    def _look(self) -> None:
+        """Under the lock: what has happened meanwhile, if nobody else looks."""
+        self._hub.turn()
+        if self._hub.unattended:
+            self._hub.leave()
 
     def _drained(self, outbox: Outbox | None) -> bool:
         if outbox is not None and not outbox.drain():

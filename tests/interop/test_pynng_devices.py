@@ -1,0 +1,119 @@
+"""Devices of ours between sockets of NNG, by pynng, in both ways through each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import sockstack
+import sockstack.asyncio
+from sockstack import Bus, Pair1, Pub, Pull, Push, Rep, Req, Respondent, Sub, Surveyor
+
+from ..drivers.both import BlockingDriver, Driver, until
+from .exchange import PATTERNS, TCP, Start, ask, foreign
+from .places import Place
+from .traffic import PLANS, messages
+
+pytest.importorskip("pynng", reason="pynng is not installed", exc_type=ImportError)
+
+pytestmark = pytest.mark.interop
+
+STREAMS = pytest.mark.parametrize("place", ["tcp", "ipc"], indirect=True)
+
+
+def make_device(driver: Driver, front: Any, back: Any = None) -> Any:
+    """A device of that driver, closed with it."""
+    kind = sockstack.Device if isinstance(driver, BlockingDriver) else sockstack.asyncio.Device
+    return driver.keep(kind(front, back))
+
+
+@STREAMS
+async def test_one_between_req_and_rep(driver: Driver, start: Start, place: Place) -> None:
+    device = make_device(driver, Rep(raw=True), Req(raw=True))
+    rep = foreign(start, "pynng", "rep", "answer", "listen", TCP.url)
+    device.back.dial(await rep.line())
+    front = place.of(device.front.listen(place.url))
+    plans = ("large", "some", "some")
+    askers = [foreign(start, "pynng", "req", "ask", "dial", front, plan) for plan in plans]
+    for asker in askers:
+        assert [await asker.line(), await asker.line()] == ["dialled", "done"]
+        await asker.rest()
+    await rep.rest()
+
+
+async def test_two_in_a_row_between_req_and_rep(driver: Driver, start: Start) -> None:
+    """Each puts its word into the header, and takes it off on the way back."""
+    near, far = (make_device(driver, Rep(raw=True), Req(raw=True)) for _ in range(2))
+    rep = foreign(start, "pynng", "rep", "answer", "listen", TCP.url)
+    far.back.dial(await rep.line())
+    near.back.dial(TCP.of(far.front.listen(TCP.url)))
+    front = TCP.of(near.front.listen(TCP.url))
+    askers = [foreign(start, "pynng", "req", "ask", "dial", front, "some") for _ in range(2)]
+    for asker in askers:
+        assert [await asker.line(), await asker.line()] == ["dialled", "done"]
+    assert near.forwarded == far.forwarded == 2 * 2 * len(PLANS["some"])
+
+
+async def test_one_between_push_and_pull(driver: Driver, start: Start) -> None:
+    device = make_device(driver, Pull(raw=True), Push(raw=True))
+    pull = foreign(start, "pynng", "pull", "take", "listen", TCP.url, "many")
+    device.back.dial(await pull.line())
+    front = TCP.of(device.front.listen(TCP.url))
+    push = foreign(start, "pynng", "push", "send", "dial", front, "many")
+    assert [await push.line(), await push.line()] == ["dialled", "done"]
+    assert await pull.line() == "done"
+    assert device.forwarded == len(PLANS["many"])
+
+
+async def test_one_between_pub_and_two_subs(driver: Driver, start: Start) -> None:
+    device = make_device(driver, Sub(raw=True), Pub(raw=True))
+    back = TCP.of(device.back.listen(TCP.url))
+    subs = [foreign(start, "pynng", "sub", "take", "dial", back, "sizes") for _ in range(2)]
+    for sub in subs:
+        assert await sub.line() == "dialled"
+    await until(lambda: len(device.back.pipes) == 2)
+    pub = foreign(start, "pynng", "pub", "send", "listen", TCP.url, "sizes")
+    device.front.dial(await pub.line())
+    for end in (pub, *subs):
+        assert await end.line() == "done"
+    assert device.forwarded == len(PLANS["sizes"])
+
+
+async def test_a_survey_of_two_behind_two_devices(driver: Driver, start: Start) -> None:
+    """Each question is asked once of each of them, and both answers find their way."""
+    near, far = (make_device(driver, Respondent(raw=True), Surveyor(raw=True)) for _ in range(2))
+    back = TCP.of(far.back.listen(TCP.url))
+    for _ in range(2):
+        respondent = foreign(start, "pynng", "respondent", "answer", "dial", back)
+        assert await respondent.line() == "dialled"
+    await until(lambda: len(far.back.pipes) == 2)
+    near.back.dial(TCP.of(far.front.listen(TCP.url)))
+    await until(lambda: near.back.pipes)
+    front = TCP.of(near.front.listen(TCP.url))
+    surveyor = foreign(start, "pynng", "surveyor", "poll", "dial", front, "few")
+    assert [await surveyor.line(), await surveyor.line()] == ["dialled", "done"]
+    assert near.forwarded == 3 * len(PLANS["few"])
+
+
+async def test_one_between_a_pair(driver: Driver, start: Start) -> None:
+    device = make_device(driver, Pair1(raw=True), Pair1(raw=True))
+    echo = foreign(start, "pynng", "pair1", "answer", "listen", TCP.url)
+    device.back.dial(await echo.line())
+    front = TCP.of(device.front.listen(TCP.url))
+    asker = foreign(start, "pynng", "pair1", "ask", "dial", front, "some")
+    assert [await asker.line(), await asker.line()] == ["dialled", "done"]
+    assert device.forwarded == 2 * len(PLANS["some"])
+
+
+async def test_a_bus_that_reflects(driver: Driver, start: Start) -> None:
+    """What one node sends reaches the others, which are not connected with it."""
+    device = make_device(driver, Bus(raw=True))
+    url = TCP.of(device.front.listen(TCP.url))
+    echo = foreign(start, "pynng", "bus", "answer", "dial", url)
+    assert await echo.line() == "dialled"
+    ours = driver.socket(PATTERNS["bus"], timeout=30)
+    await ours.reach(url, 30)
+    await until(lambda: len(device.front.pipes) == 2)
+    await ask(driver, ours, messages("some"))
+    assert device.forwarded == 2 * len(PLANS["some"])
