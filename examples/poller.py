@@ -51,9 +51,7 @@ def main() -> None:
         Socket(Pub(), timeout=10) as pub,
     ):
         here = pub.events()
-        questions, jobs, news = (
-            sock.listen("tcp://127.0.0.1:0").url for sock in (req, push, pub)
-        )
+        questions, jobs, news = (sock.listen("tcp://127.0.0.1:0").url for sock in (req, push, pub))
         print(f"questions come from {questions}, jobs from {jobs}, news from {news}")
         server = threads.submit(serve, questions, jobs, news, stop)
         print(f"news: {here.recv(timeout=10)}")

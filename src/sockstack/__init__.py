@@ -53,7 +53,8 @@ from .drivers.blocking.establish import (
     take_over,
 )
 from .drivers.blocking.readiness import Poller, Ready
-from .drivers.blocking.socket import Context, Socket
+from .drivers.blocking.socket import Socket
+from .drivers.blocking.talker import Context
 from .layers.sp import Sp
 from .patterns.pipeline import Pull, PullOps, Push, PushOps
 from .patterns.reqrep import Rep, RepOps, Req, ReqOps

@@ -12,7 +12,8 @@ from .drivers.aio.establish import (
     listen,
     take_over,
 )
-from .drivers.aio.socket import Context, Socket
+from .drivers.aio.socket import Socket
+from .drivers.aio.talker import Context
 
 __all__ = [
     "ConnectionListener",

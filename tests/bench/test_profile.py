@@ -11,7 +11,13 @@ from bench.profile import count_round_trip, main, table
 
 def test_each_step_of_a_round_trip_is_counted() -> None:
     counts = count_round_trip(rounds=3)
-    for step in ("Talker.send", "Talker.recv", "StreamLink.send", "Requests.ask", "RepHead.take"):
+    for step in (
+        "Talker.send",
+        "Talker.recv",
+        "StreamLink.send",
+        "Requests.ask",
+        "AnswerHead.take",
+    ):
         assert counts[step] > 0
 
 

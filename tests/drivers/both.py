@@ -24,7 +24,7 @@ from sockstack.core.junction import Gate
 from sockstack.drivers.blocking.connection import Connection
 from sockstack.drivers.blocking.establish import ConnectionListener
 from sockstack.drivers.blocking.leadership import State
-from sockstack.drivers.blocking.socket import Context
+from sockstack.drivers.blocking.talker import Context
 
 __all__ = [
     "DRIVERS",

@@ -15,7 +15,7 @@ import pytest
 from sockstack import Push, Socket
 from sockstack.core.errors import Closed, Deadline
 from sockstack.core.junction import Gate, Pipe
-from sockstack.drivers.blocking import burst, helper, hub, socket
+from sockstack.drivers.blocking import burst, helper, hub, socket, talker
 from sockstack.drivers.hub import BaseHub
 
 from .interleave import Run, world
@@ -226,8 +226,8 @@ class Wire:
 
 
 BURST = (
-    socket.Talker.send,
-    socket.Talker._send_in_burst,
+    talker.Talker.send,
+    talker.Talker._send_in_burst,
     burst.Outbox.drain,
     burst.Outbox.flush,
     burst.Outbox.joins,

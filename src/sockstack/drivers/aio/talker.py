@@ -1,0 +1,227 @@
+"""Sending and receiving through a head, to be awaited: what sockets and contexts have in common."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from types import TracebackType
+from typing import Generic, TypeVar
+
+from ...core.errors import Closed, Deadline, SurveyOver
+from ...core.head import Head, Message
+from ...core.interfaces import CanRecv, CanSend, CanSubscribe
+from ...core.junction import Gate
+from ..timeouts import DEFAULT, Default, Timeout
+from .hub import AsyncioHub
+
+__all__ = ["Context", "Talker"]
+
+P = TypeVar("P")
+P_co = TypeVar("P_co", covariant=True)
+T = TypeVar("T")
+
+MANY_AT_ONCE = 1024
+"""Messages that ``recv_many`` gives at most unless told otherwise."""
+
+COLLECTED = 1024
+"""Messages that may wait for the end of a loop tick."""
+
+LARGE = 8192
+"""Bytes above which a message is written at once: collecting it would save little and hold a lot."""
+
+
+class Talker(Generic[P_co]):
+    """Sends and receives through one head: what a socket and its contexts have in common."""
+
+    def __init__(self, timeout: float | None) -> None:
+        self.timeout = timeout
+        self._hub: AsyncioHub
+        self._head: Head
+        self._outbox: list[bytes] | None = None
+        self._scheduled = False
+
+    def _use(self, hub: AsyncioHub, head: Head) -> None:
+        self._hub = hub
+        self._head = head
+        self._inbox = head.inbox
+        self._outbox = [] if head.bursts else None
+
+    # Receiving.
+
+    async def recv(self: Talker[CanRecv], timeout: Timeout = DEFAULT) -> bytes:
+        """The next message. A timeout or a cancellation loses none.
+
+        Args:
+            timeout: seconds to wait, None for ever; by default the socket's.
+
+        Raises:
+            Deadline: nothing came in time.
+            LocalProtocolError: the pattern has nothing to receive now (REQ before a request).
+            Closed: the socket is closed.
+        """
+        if self._inbox:
+            return self._inbox.popleft()
+        head = self._head
+        body = head.take()
+        if body is None:
+            if isinstance(timeout, Default):
+                timeout = self.timeout
+            body = await self._hub.wait(head.take, head.receivable, timeout, "recv")
+        return body
+
+    async def recv_many(
+        self: Talker[CanRecv], most: int = MANY_AT_ONCE, timeout: Timeout = DEFAULT
+    ) -> list[bytes]:
+        """What is there, at least one message and at most ``most``. Raises like :meth:`recv`."""
+        head = self._head
+        bodies = head.take_many(most)
+        if bodies is None:
+            bodies = await self._wait(
+                lambda: head.take_many(most), head.receivable, timeout, "recv_many"
+            )
+        return bodies
+
+    async def recv_message(self: Talker[CanRecv], timeout: Timeout = DEFAULT) -> Message:
+        """The next message with what came beside it: pipe, marks, and on a raw socket the header."""
+        head = self._head
+        message = head.take_message()
+        if message is None:
+            message = await self._wait(head.take_message, head.receivable, timeout, "recv_message")
+        return message
+
+    async def __aiter__(self: Talker[CanRecv]) -> AsyncIterator[bytes]:
+        """Messages until the socket is closed; of a survey, answers until its time is over."""
+        while True:
+            try:
+                yield await self.recv()
+            except (Closed, SurveyOver):
+                return
+
+    def subscribe(self: Talker[CanSubscribe], prefix: bytes) -> None:
+        """Receive messages that begin with ``prefix``, too; with ``b""``, all. Twice is once."""
+        self._head.subscribe(prefix)
+
+    def unsubscribe(self: Talker[CanSubscribe], prefix: bytes) -> None:
+        """Take a subscription back. What waits to be received and matches no other is dropped.
+
+        Raises:
+            LocalProtocolError: there is no such subscription.
+        """
+        self._head.unsubscribe(prefix)
+
+    # Sending.
+
+    async def send(
+        self: Talker[CanSend], data: bytes | bytearray | memoryview, timeout: Timeout = DEFAULT
+    ) -> None:
+        """Send a message; returns when it is accepted: queued or written, which is not delivered.
+
+        Messages sent in one tick of the loop go out together at its end, with one system call if they fit.
+
+        Raises:
+            Deadline: there was no room, or no peer, in time. The message is not accepted.
+            LocalProtocolError: the pattern has nothing to send now (REP without a request).
+            Closed: the socket is closed.
+        """
+        body = data if type(data) is bytes else bytes(data)
+        outbox = self._outbox
+        if outbox is not None and len(body) <= LARGE and (outbox or self._head.flowing):
+            if len(outbox) >= COLLECTED and self._drain() is None:
+                await self._wait(self._drain, self._head.sendable, timeout, "send")
+            outbox.append(body)
+            if not self._scheduled:
+                self._scheduled = True
+                self._hub.loop.call_soon(self._flush)
+            return
+        if outbox:
+            await self._settle(timeout)
+        if not self._head.offer(body):
+            await self._offer(body, timeout)
+
+    async def send_many(
+        self: Talker[CanSend], bodies: Sequence[bytes], timeout: Timeout = DEFAULT
+    ) -> None:
+        """Send messages in order, as few system calls as will do.
+
+        Raises:
+            Deadline: not all were accepted in time; ``error.accepted`` says how many were.
+        """
+        batch = [body if type(body) is bytes else bytes(body) for body in bodies]
+        head = self._head
+        await self._settle(timeout)
+        done = 0
+        while done < len(batch):
+            taken = head.offer_many(batch[done:] if done else batch)
+            done += taken
+            if not taken:
+                try:
+                    await self._offer(batch[done], timeout)
+                except Deadline as error:
+                    error.accepted = done
+                    raise
+                done += 1
+
+    async def send_message(
+        self: Talker[CanSend], message: Message, timeout: Timeout = DEFAULT
+    ) -> None:
+        """Send a message with a header; only raw sockets look at the header."""
+        head = self._head
+        await self._settle(timeout)
+        if not head.offer_message(message):
+            await self._wait(
+                lambda: head.offer_message(message) or None, head.sendable, timeout, "send"
+            )
+
+    # Inside.
+
+    async def _offer(self, body: bytes, timeout: Timeout) -> None:
+        head = self._head
+        await self._wait(lambda: head.offer(body) or None, head.sendable, timeout, "send")
+
+    async def _settle(self, timeout: Timeout) -> None:
+        """What was collected goes out before anything else."""
+        if self._outbox and self._drain() is None:
+            await self._wait(self._drain, self._head.sendable, timeout, "send")
+
+    def _drain(self) -> bool | None:
+        """Hand on what was collected. True when nothing is left, None: not now."""
+        outbox = self._outbox
+        if outbox:
+            del outbox[: self._head.offer_many(outbox)]
+        return None if outbox else True
+
+    def _flush(self) -> None:
+        """At the end of a tick; what finds no room goes when there is some."""
+        self._scheduled = False
+        if self._drain() is None:
+            self._scheduled = True
+            self._head.sendable.add(self._flush)
+
+    async def _wait(
+        self, attempt: Callable[[], T | None], gate: Gate, timeout: Timeout, what: str
+    ) -> T:
+        if isinstance(timeout, Default):
+            timeout = self.timeout
+        return await self._hub.wait(attempt, gate, timeout, what)
+
+
+class Context(Talker[P_co]):
+    """A state machine of its own over a socket's pipes: N contexts ask or answer N requests at a time."""
+
+    def __init__(self, hub: AsyncioHub, head: Head, timeout: float | None) -> None:
+        super().__init__(timeout)
+        self._use(hub, head)
+
+    async def close(self) -> None:
+        """Give up what is outstanding."""
+        self._head.close()
+
+    async def __aenter__(self) -> Context[P_co]:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
