@@ -52,7 +52,6 @@ from .drivers.blocking.establish import (
     listen,
     take_over,
 )
-from .drivers.blocking.readiness import Poller, Ready
 from .drivers.blocking.socket import Socket
 from .drivers.blocking.talker import Context
 from .layers.sp import Sp
@@ -63,6 +62,7 @@ from .transports.tcp import Tcp
 if TYPE_CHECKING:
     from .core.text import parse
     from .drivers.blocking.device import Device
+    from .drivers.blocking.readiness import Poller, Ready
     from .drivers.events import Event, EventKind, PipeInfo
     from .layers.checksum import Checksum
     from .layers.compress import Compress
@@ -172,6 +172,8 @@ __all__ = [
 
 # Imported when first asked for: not every program needs them.
 _LAZY = {
+    "Poller": "drivers.blocking.readiness",
+    "Ready": "drivers.blocking.readiness",
     "Bus": "patterns.bus",
     "BusOps": "patterns.bus",
     "Checksum": "layers.checksum",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ...core.errors import Closed, Deadline, SurveyOver
 from ...core.head import Head, Message
@@ -14,7 +14,9 @@ from ...core.junction import Gate
 from ..timeouts import DEFAULT, Default, Timeout
 from .burst import FULL, SMALL, Outbox
 from .hub import BlockingHub
-from .readiness import Signal
+
+if TYPE_CHECKING:
+    from .readiness import Signal
 
 __all__ = ["Context", "Talker"]
 
@@ -102,6 +104,8 @@ class Talker(Generic[P_co]):
         """
         with self._hub.lock:
             if self._signal is None:
+                from .readiness import Signal  # few programs need it
+
                 signal = self._signal = Signal(self._hub, self._head)
                 self._inbox = (
                     deque()
