@@ -222,8 +222,30 @@ class LengthFramer(Framer):
             if framed is None:
                 framed = units.framed[self.framing] = self._frame(units)
             self.below.send(framed)
+        elif len(units) == 1:
+            self._send_one(units)
         else:
             self.below.send(self._frame(units))
+
+    def _send_one(self, units: Sequence[Chunks]) -> None:
+        """The way of a message alone: a small one is joined with its header in one step."""
+        unit = units[0]
+        size = 0
+        if isinstance(unit, bytes):
+            size = len(unit)
+        else:
+            for chunk in unit:
+                size += len(chunk)
+        if size >= JOIN_BELOW:
+            self.below.send(self._frame(units))
+            return
+        if size != self._last_size:
+            self._last_head = self.head(size)
+            self._last_size = size
+        if isinstance(unit, bytes):
+            self.below.send((self._last_head + unit,))
+        else:
+            self.below.send((b"".join((self._last_head, *unit)),))
 
     def _frame(self, units: Sequence[Chunks]) -> Sequence[bytes]:
         """The units with their headers; small ones joined."""
@@ -244,8 +266,6 @@ class LengthFramer(Framer):
             if not isinstance(unit, bytes):
                 run.append(self._last_head)
                 run += unit
-            elif size < JOIN_BELOW and len(units) == 1:
-                return (self._last_head + unit,)
             else:
                 run.append(self._last_head)
                 run.append(unit)
