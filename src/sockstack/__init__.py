@@ -55,9 +55,6 @@ from .drivers.blocking.establish import (
 from .drivers.blocking.socket import Socket
 from .drivers.blocking.talker import Context
 from .layers.sp import Sp
-from .patterns.pipeline import Pull, PullOps, Push, PushOps
-from .patterns.reqrep import Rep, RepOps, Req, ReqOps
-from .transports.tcp import Tcp
 
 if TYPE_CHECKING:
     from .core.text import parse
@@ -72,11 +69,14 @@ if TYPE_CHECKING:
     from .layers.trace import Trace
     from .patterns.bus import Bus, BusOps
     from .patterns.pair import Pair0, Pair0Ops, Pair1, Pair1Ops
+    from .patterns.pipeline import Pull, PullOps, Push, PushOps
     from .patterns.pubsub import Pub, PubOps, Sub, SubOps
+    from .patterns.reqrep import Rep, RepOps, Req, ReqOps
     from .patterns.star import Star, StarOps
     from .patterns.survey import Respondent, RespondentOps, Surveyor, SurveyorOps
     from .transports.fd import Fd
     from .transports.inproc import Inproc
+    from .transports.tcp import Tcp
     from .transports.unix import Unix
 
 __version__ = "0.1.0"
@@ -172,8 +172,6 @@ __all__ = [
 
 # Imported when first asked for: not every program needs them.
 _LAZY = {
-    "Poller": "drivers.blocking.readiness",
-    "Ready": "drivers.blocking.readiness",
     "Bus": "patterns.bus",
     "BusOps": "patterns.bus",
     "Checksum": "layers.checksum",
@@ -189,9 +187,19 @@ _LAZY = {
     "Pair1": "patterns.pair",
     "Pair1Ops": "patterns.pair",
     "PipeInfo": "drivers.events",
+    "Poller": "drivers.blocking.readiness",
     "Prefix": "layers.prefix",
     "Pub": "patterns.pubsub",
     "PubOps": "patterns.pubsub",
+    "Pull": "patterns.pipeline",
+    "PullOps": "patterns.pipeline",
+    "Push": "patterns.pipeline",
+    "PushOps": "patterns.pipeline",
+    "Ready": "drivers.blocking.readiness",
+    "Rep": "patterns.reqrep",
+    "RepOps": "patterns.reqrep",
+    "Req": "patterns.reqrep",
+    "ReqOps": "patterns.reqrep",
     "Respondent": "patterns.survey",
     "RespondentOps": "patterns.survey",
     "Star": "patterns.star",
@@ -200,6 +208,7 @@ _LAZY = {
     "SubOps": "patterns.pubsub",
     "Surveyor": "patterns.survey",
     "SurveyorOps": "patterns.survey",
+    "Tcp": "transports.tcp",
     "Tls": "layers.tls",
     "Trace": "layers.trace",
     "Unix": "transports.unix",
