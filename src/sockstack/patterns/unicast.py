@@ -139,7 +139,9 @@ class Unicast(Raw):
         pipe.sent += len(units)
         pipe.below.send(units)
         if not pipe.alive:
-            begun = len(units) - rescue(pipe, units, self.stats)
+            saved = rescue(pipe, units, self.stats)
+            pipe.sent -= saved
+            begun = len(units) - saved
             self.waiting.extendleft(reversed(units[begun:]))
             self.flush()
         return len(units)
