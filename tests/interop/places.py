@@ -8,7 +8,7 @@ from typing import Any
 
 import trustme
 
-__all__ = ["Place", "make_certificates"]
+__all__ = ["NAME", "Place", "make_certificates"]
 
 NAME = "localhost"
 

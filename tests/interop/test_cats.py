@@ -12,7 +12,7 @@ import pytest
 
 from ..drivers.both import Driver, until
 from .exchange import HOWS, PATTERNS, Start, alternate
-from .places import Place
+from .places import NAME, Place
 from .traffic import body
 
 TOOLS = {"nngcat": "nng-utils", "nanocat": "nanomsg-utils"}
@@ -21,11 +21,13 @@ TOOLS = {"nngcat": "nng-utils", "nanocat": "nanomsg-utils"}
 PAUSES = {"nngcat": ["--interval", "1"], "nanocat": ["--interval", "0.1"]}
 """The shortest pause between two messages of a tool that sends again and again; nngcat takes whole seconds."""
 
+PLACES = {"nngcat": ["tcp", "ipc", "abstract", "tls+tcp"], "nanocat": ["tcp", "ipc"]}
+"""What each of them has."""
+
 ROWS = [
     (alternate(of + at + by), tool, place, how)
-    for (of, tool), (at, place), (by, how) in itertools.product(
-        enumerate(TOOLS), enumerate(["tcp", "ipc"]), enumerate(HOWS)
-    )
+    for of, tool in enumerate(TOOLS)
+    for (at, place), (by, how) in itertools.product(enumerate(PLACES[tool]), enumerate(HOWS))
 ]
 
 pytestmark = [
@@ -62,11 +64,19 @@ def free(url: str) -> str:
 def meet(driver: Driver, role: str, how: str, place: Place) -> tuple[Any, list[str]]:
     """Our socket, and the options with which a tool meets it."""
     ours = driver.socket(PATTERNS[role], timeout=30)
+    secure = bool(place.certificates)
     if how == "listen":
-        return ours, ["--connect", place.of(ours.listen(place.url)), "--hex"]
+        url = place.of(ours.listen(place.listen))
+        trust = [f"--cacert={place.certificates}/ca.pem"] if secure else []
+        return ours, [
+            "--connect",
+            url.replace("127.0.0.1", NAME) if secure else url,
+            *trust,
+        ]
     url = free(place.url)
-    ours.dial(url)  # until it is there
-    return ours, ["--bind", url, "--hex"]
+    ours.dial(place.dial(url))  # until it is there
+    proof = [f"--cert={place.certificates}/end.pem"] if secure else []
+    return ours, ["--bind", url, *proof]
 
 
 def pairs(tool: str) -> dict[str, str]:
@@ -79,7 +89,7 @@ def pairs(tool: str) -> dict[str, str]:
 
 async def test_their_req(driver: Driver, start: Start, tool: str, place: Place, how: str) -> None:
     rep, options = meet(driver, "rep", how, place)
-    asker = start(tool, "--req", *options, "--data", "ping")
+    asker = start(tool, "--req", *options, "--hex", "--data", "ping")
     assert await rep.recv() == b"ping"
     await rep.send(BODIES[2])
     assert (await asker.rest()).decode() == shown(BODIES[2]) + "\n"
@@ -87,7 +97,7 @@ async def test_their_req(driver: Driver, start: Start, tool: str, place: Place, 
 
 async def test_their_rep(driver: Driver, start: Start, tool: str, place: Place, how: str) -> None:
     req, options = meet(driver, "req", how, place)
-    answerer = start(tool, "--rep", *options, "--data", "pong")
+    answerer = start(tool, "--rep", *options, "--hex", "--data", "pong")
     for request in BODIES:
         await req.send(request)
         assert await answerer.line() == shown(request)
@@ -96,13 +106,13 @@ async def test_their_rep(driver: Driver, start: Start, tool: str, place: Place, 
 
 async def test_their_push(driver: Driver, start: Start, tool: str, place: Place, how: str) -> None:
     pull, options = meet(driver, "pull", how, place)
-    start(tool, "--push", *options[:2], "--data", "work", *PAUSES[tool])
+    start(tool, "--push", *options, "--data", "work", *PAUSES[tool])
     assert await pull.recv() == b"work"
 
 
 async def test_their_pull(driver: Driver, start: Start, tool: str, place: Place, how: str) -> None:
     push, options = meet(driver, "push", how, place)
-    puller = start(tool, "--pull", *options)
+    puller = start(tool, "--pull", *options, "--hex")
     for job in BODIES:
         await push.send(job)
     for job in BODIES:
@@ -112,7 +122,7 @@ async def test_their_pull(driver: Driver, start: Start, tool: str, place: Place,
 async def test_their_pair(driver: Driver, start: Start, tool: str, place: Place, how: str) -> None:
     for option, role in pairs(tool).items():
         pair, options = meet(driver, role, how, place)
-        other = start(tool, option, *options, "--data", "hello")
+        other = start(tool, option, *options, "--hex", "--data", "hello")
         assert await pair.recv() == b"hello"
         for text in BODIES:
             await pair.send(text)
@@ -123,13 +133,13 @@ async def test_their_pair(driver: Driver, start: Start, tool: str, place: Place,
 
 async def test_their_pub(driver: Driver, start: Start, tool: str, place: Place, how: str) -> None:
     sub, options = meet(driver, "sub", how, place)
-    start(tool, "--pub", *options[:2], "--data", "news", *PAUSES[tool])
+    start(tool, "--pub", *options, "--data", "news", *PAUSES[tool])
     assert await sub.recv() == b"news"
 
 
 async def test_their_sub(driver: Driver, start: Start, tool: str, place: Place, how: str) -> None:
     pub, options = meet(driver, "pub", how, place)
-    sub = start(tool, "--sub", *options, "--subscribe", "a", "--subscribe", "b")
+    sub = start(tool, "--sub", *options, "--hex", "--subscribe", "a", "--subscribe", "b")
     await until(lambda: pub.pipes)
     for text in (b"c", b"a", b"", b"ba", b"cb", b"b"):
         await pub.send(text)
@@ -142,7 +152,7 @@ async def test_their_surveyor(
 ) -> None:
     """It surveys nobody if it is too early, hence more than once."""
     respondent, options = meet(driver, "respondent", how, place)
-    surveyor = start(tool, "--surveyor", *options, "--data", "who?", *PAUSES[tool])
+    surveyor = start(tool, "--surveyor", *options, "--hex", "--data", "who?", *PAUSES[tool])
     assert await respondent.recv() == b"who?"
     await respondent.send(BODIES[2])
     assert await surveyor.line() == shown(BODIES[2])
@@ -152,7 +162,7 @@ async def test_their_respondent(
     driver: Driver, start: Start, tool: str, place: Place, how: str
 ) -> None:
     surveyor, options = meet(driver, "surveyor", how, place)
-    respondent = start(tool, "--respondent", *options, "--data", "me")
+    respondent = start(tool, "--respondent", *options, "--hex", "--data", "me")
     await until(lambda: surveyor.pipes)
     for question in BODIES:
         await surveyor.send(question)
@@ -163,7 +173,7 @@ async def test_their_respondent(
 async def test_their_bus(driver: Driver, start: Start, tool: str, place: Place, how: str) -> None:
     """It tells nobody if it is too early, hence more than once."""
     bus, options = meet(driver, "bus", how, place)
-    other = start(tool, "--bus", *options, "--data", "hello", *PAUSES[tool])
+    other = start(tool, "--bus", *options, "--hex", "--data", "hello", *PAUSES[tool])
     assert await bus.recv() == b"hello"
     for text in BODIES:
         await bus.send(text)
@@ -178,7 +188,7 @@ async def test_a_large_file(
     file = tmp_path / "large"
     file.write_bytes(large)
     rep, options = meet(driver, "rep", how, place)
-    asker = start(tool, "--req", *options[:2], "--raw", "--file", str(file))
+    asker = start(tool, "--req", *options, "--raw", "--file", str(file))
     request = await rep.recv()
     assert request == large
     await rep.send(request[::-1])
