@@ -120,6 +120,9 @@ class Driver(Protocol):
     def socket(self, pattern: Any, **options: Any) -> Any:
         """A socket."""
 
+    def device(self, front: Any, back: Any = None, **options: Any) -> Any:
+        """A device."""
+
     def listen(self, stack: Any, **options: Any) -> Any:
         """A listener of connections."""
 
@@ -167,6 +170,9 @@ class AsyncioDriver:
     def socket(self, pattern: Any, **options: Any) -> Any:
         return self.keep(sockstack.asyncio.Socket(pattern, **options))
 
+    def device(self, front: Any, back: Any = None, **options: Any) -> Any:
+        return self.keep(sockstack.asyncio.Device(front, back, **options))
+
     def listen(self, stack: Any, **options: Any) -> Any:
         return self.keep(sockstack.asyncio.listen(stack, **options))
 
@@ -212,6 +218,9 @@ class BlockingDriver:
 
     def socket(self, pattern: Any, **options: Any) -> Any:
         return self.keep(sockstack.Socket(pattern, **options))
+
+    def device(self, front: Any, back: Any = None, **options: Any) -> Any:
+        return self.keep(sockstack.Device(front, back, **options))
 
     def listen(self, stack: Any, **options: Any) -> Any:
         return self.keep(sockstack.listen(stack, **options))

@@ -380,8 +380,7 @@ async def test_either_side_of_a_device_may_be_closed_first(
     """With messages on their way. Whoever closes returns, and the peers of what is closed see an end."""
     blocking = isinstance(driver, BlockingDriver)
     source_kind, sink_kind = ends
-    kind: Any = sockstack.Device if blocking else sockstack.asyncio.Device
-    device = driver.keep(kind(type(sink_kind)(raw=True), type(source_kind)(raw=True)))
+    device = driver.device(type(sink_kind)(raw=True), type(source_kind)(raw=True))
     running = asyncio.create_task(in_thread(device.run)) if blocking else None
     sides = {name: driver.keep(getattr(device, name)) for name in ("front", "back")}
     last = "back" if first == "front" else "front"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import threading
 from functools import partial
 from pathlib import Path
@@ -283,6 +284,45 @@ async def test_priorities_are_one_to_sixteen(driver: Driver, priority: int) -> N
     with pytest.raises(StackError, match="recv_priority is 1"):
         push.listen(Sp() | Tcp("127.0.0.1:0"), recv_priority=priority)
     assert push.dialers == push.listeners == []
+
+
+@pytest.mark.parametrize("option", ["reconnect_min", "reconnect_max", "handshake"])
+async def test_times_are_more_than_nothing(driver: Driver, option: str) -> None:
+    with pytest.raises(StackError, match=f"{option} is a time in seconds, more than 0, not -1"):
+        driver.socket(Push(), **{option: -1})
+    push = driver.socket(Push())
+    with pytest.raises(StackError, match=f"{option} is a time in seconds, more than 0, not 0"):
+        push.dial("tcp://127.0.0.1:1", **{option: 0})
+    with pytest.raises(StackError, match="handshake is a time"):
+        push.listen("tcp://127.0.0.1:0", handshake=0)
+    assert push.dialers == push.listeners == []
+
+
+async def test_an_address_has_times_of_its_own(driver: Driver) -> None:
+    """With those of the socket it would take a quarter of an hour."""
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    req = driver.socket(Req(), timeout=PATIENCE, reconnect_min=1000, reconnect_max=1000)
+    events = req.events()
+    req.dial(f"tcp://127.0.0.1:{port}", reconnect_min=0.001, reconnect_max=0.001)
+    assert (await event(events)).kind is EventKind.FAILED
+    rep = driver.socket(Rep(), timeout=PATIENCE)
+    rep.listen(f"tcp://127.0.0.1:{port}")
+    await req.send(b"still there?")
+    assert await rep.recv() == b"still there?"
+    silent = rep.listen("tcp://127.0.0.1:0", handshake=0.001)
+    with socket.create_connection(silent.address.split(":")):
+        await until(lambda: look(rep) and silent.stats().failed)
+
+
+async def test_a_device_takes_options_for_both_sides(driver: Driver) -> None:
+    device = driver.device(Rep(raw=True), Req(raw=True), accept_pipe=lambda info: False)
+    for side, pattern in ((device.front, Req()), (device.back, Rep())):
+        events = driver.keep(side).events()
+        listener = side.listen("tcp://127.0.0.1:0")
+        stranger = driver.socket(pattern)
+        stranger.dial(listener.url)
+        assert (await event(events)).kind is EventKind.REFUSED
 
 
 async def test_waiting_for_peers(driver: Driver) -> None:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-import sockstack
-import sockstack.asyncio
 from sockstack import Bus, Pair1, Pub, Pull, Push, Rep, Req, Respondent, Sub, Surveyor
 
-from ..drivers.both import BlockingDriver, Driver, until
+from ..drivers.both import Driver, until
 from .exchange import PATTERNS, TCP, Start, ask, foreign
 from .places import Place
 from .traffic import PLANS, messages
@@ -22,15 +18,9 @@ pytestmark = pytest.mark.interop
 STREAMS = pytest.mark.parametrize("place", ["tcp", "ipc"], indirect=True)
 
 
-def make_device(driver: Driver, front: Any, back: Any = None) -> Any:
-    """A device of that driver, closed with it."""
-    kind = sockstack.Device if isinstance(driver, BlockingDriver) else sockstack.asyncio.Device
-    return driver.keep(kind(front, back))
-
-
 @STREAMS
 async def test_one_between_req_and_rep(driver: Driver, start: Start, place: Place) -> None:
-    device = make_device(driver, Rep(raw=True), Req(raw=True))
+    device = driver.device(Rep(raw=True), Req(raw=True))
     rep = foreign(start, "pynng", "rep", "answer", "listen", TCP.url)
     device.back.dial(await rep.line())
     front = place.of(device.front.listen(place.url))
@@ -44,7 +34,7 @@ async def test_one_between_req_and_rep(driver: Driver, start: Start, place: Plac
 
 async def test_two_in_a_row_between_req_and_rep(driver: Driver, start: Start) -> None:
     """Each puts its word into the header, and takes it off on the way back."""
-    near, far = (make_device(driver, Rep(raw=True), Req(raw=True)) for _ in range(2))
+    near, far = (driver.device(Rep(raw=True), Req(raw=True)) for _ in range(2))
     rep = foreign(start, "pynng", "rep", "answer", "listen", TCP.url)
     far.back.dial(await rep.line())
     near.back.dial(TCP.of(far.front.listen(TCP.url)))
@@ -56,7 +46,7 @@ async def test_two_in_a_row_between_req_and_rep(driver: Driver, start: Start) ->
 
 
 async def test_one_between_push_and_pull(driver: Driver, start: Start) -> None:
-    device = make_device(driver, Pull(raw=True), Push(raw=True))
+    device = driver.device(Pull(raw=True), Push(raw=True))
     pull = foreign(start, "pynng", "pull", "take", "listen", TCP.url, "many")
     device.back.dial(await pull.line())
     front = TCP.of(device.front.listen(TCP.url))
@@ -67,7 +57,7 @@ async def test_one_between_push_and_pull(driver: Driver, start: Start) -> None:
 
 
 async def test_one_between_pub_and_two_subs(driver: Driver, start: Start) -> None:
-    device = make_device(driver, Sub(raw=True), Pub(raw=True))
+    device = driver.device(Sub(raw=True), Pub(raw=True))
     back = TCP.of(device.back.listen(TCP.url))
     subs = [foreign(start, "pynng", "sub", "take", "dial", back, "sizes") for _ in range(2)]
     for sub in subs:
@@ -82,7 +72,7 @@ async def test_one_between_pub_and_two_subs(driver: Driver, start: Start) -> Non
 
 async def test_a_survey_of_two_behind_two_devices(driver: Driver, start: Start) -> None:
     """Each question is asked once of each of them, and both answers find their way."""
-    near, far = (make_device(driver, Respondent(raw=True), Surveyor(raw=True)) for _ in range(2))
+    near, far = (driver.device(Respondent(raw=True), Surveyor(raw=True)) for _ in range(2))
     back = TCP.of(far.back.listen(TCP.url))
     for _ in range(2):
         respondent = foreign(start, "pynng", "respondent", "answer", "dial", back)
@@ -97,7 +87,7 @@ async def test_a_survey_of_two_behind_two_devices(driver: Driver, start: Start) 
 
 
 async def test_one_between_a_pair(driver: Driver, start: Start) -> None:
-    device = make_device(driver, Pair1(raw=True), Pair1(raw=True))
+    device = driver.device(Pair1(raw=True), Pair1(raw=True))
     echo = foreign(start, "pynng", "pair1", "answer", "listen", TCP.url)
     device.back.dial(await echo.line())
     front = TCP.of(device.front.listen(TCP.url))
@@ -108,7 +98,7 @@ async def test_one_between_a_pair(driver: Driver, start: Start) -> None:
 
 async def test_a_bus_that_reflects(driver: Driver, start: Start) -> None:
     """What one node sends reaches the others, which are not connected with it."""
-    device = make_device(driver, Bus(raw=True))
+    device = driver.device(Bus(raw=True))
     url = TCP.of(device.front.listen(TCP.url))
     echo = foreign(start, "pynng", "bus", "answer", "dial", url)
     assert await echo.line() == "dialled"

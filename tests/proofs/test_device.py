@@ -12,12 +12,10 @@ from zlib import crc32
 
 import pytest
 
-import sockstack
-import sockstack.asyncio
 from sockstack import Checksum, Rep, Req, Sp, Tcp, Trace
 from sockstack.core.head import Message
 
-from ..drivers.both import BlockingDriver, Driver, in_thread, until
+from ..drivers.both import Driver, in_thread, until
 
 ROOT = Path(__file__).parents[2]
 
@@ -63,10 +61,9 @@ class Server:
 
 def make_device(driver: Driver, inside: Any) -> Any:
     """A device for REQ and REP, closed with the driver."""
-    kind = sockstack.Device if isinstance(driver, BlockingDriver) else sockstack.asyncio.Device
-    device = kind(Rep(raw=True), Req(raw=True), inside=inside)
+    device = driver.device(Rep(raw=True), Req(raw=True), inside=inside)
     assert device.front._hub is device.back._hub
-    return driver.keep(device)
+    return device
 
 
 @pytest.mark.parametrize("layer", ["nothing", "checksum", "trace"])

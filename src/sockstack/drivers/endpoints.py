@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from ..core.chain import ChainTop
 from ..core.errors import Closed, IncompatiblePeer, SockstackError, StackError
@@ -51,6 +51,14 @@ class EndpointOptions:
     recv_priority: int = PRIORITY
 
     def __post_init__(self) -> None:
+        for name in ("reconnect_min", "reconnect_max", "handshake"):
+            seconds = getattr(self, name)
+            if not seconds > 0:
+                raise StackError(
+                    f"{name} is a time in seconds, more than 0, not {seconds!r}",
+                    layer="socket",
+                    field=name,
+                )
         for name in ("send_priority", "recv_priority"):
             priority = getattr(self, name)
             if not 1 <= priority <= LOWEST_PRIORITY:
@@ -59,6 +67,10 @@ class EndpointOptions:
                     layer="socket",
                     field=name,
                 )
+
+    def but(self, options: Mapping[str, Any]) -> EndpointOptions:
+        """The same with those of the ``options`` that are not None."""
+        return replace(self, **{name: each for name, each in options.items() if each is not None})
 
 
 @dataclass(slots=True)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict
 
 from ..core.capabilities import Capabilities, Unit
 from ..core.chain import ChainTop
@@ -29,7 +28,7 @@ from .endpoints import DialerCore, Endpoint, EndpointOptions, ListenerCore
 from .events import AcceptPipe, Event, EventKind, EventQueue, PipeInfo
 from .hub import BaseHub, pipe_ids
 
-__all__ = ["SocketCore", "build_filters", "read_stack", "split_pattern"]
+__all__ = ["SocketCore", "SocketOptions", "build_filters", "read_stack", "split_pattern"]
 
 
 def read_stack(where: object) -> tuple[LayerSpec, ...]:
@@ -72,6 +71,17 @@ def build_filters(specs: Sequence[LayerSpec], env: Environment) -> list[Filter]:
         layer.name = spec.name
         filters.append(layer)
     return filters
+
+
+class SocketOptions(TypedDict, total=False):
+    """Options that whoever makes sockets for others hands on to them; see the socket's own."""
+
+    timeout: float | None
+    linger: float
+    reconnect_min: float
+    reconnect_max: float
+    handshake: float
+    accept_pipe: AcceptPipe | None
 
 
 class SocketCore:
@@ -175,8 +185,8 @@ class SocketCore:
         return specs
 
     def add_dialer(self, specs: tuple[LayerSpec, ...], **options: Any) -> DialerCore:
-        """Begin to keep a connection up. ``options`` are those in which it differs from the socket's."""
-        dialer = DialerCore(self.hub, self, specs, replace(self.options, **options))
+        """Begin to keep a connection up. Those of the ``options`` that are None are the socket's."""
+        dialer = DialerCore(self.hub, self, specs, self.options.but(options))
         self._keep(dialer)
         dialer.start()
         return dialer
@@ -184,8 +194,8 @@ class SocketCore:
     def add_listener(
         self, specs: tuple[LayerSpec, ...], inherit: bool, **options: Any
     ) -> ListenerCore:
-        """Bind and accept."""
-        listener = ListenerCore(self.hub, self, specs, replace(self.options, **options), inherit)
+        """Bind and accept. Those of the ``options`` that are None are the socket's."""
+        listener = ListenerCore(self.hub, self, specs, self.options.but(options), inherit)
         self._keep(listener)
         return listener
 

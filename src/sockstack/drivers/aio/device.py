@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any
+from typing import Any, Unpack
 
 from ...core.interfaces import Message, Pattern, Pipe
 from ...core.spec import Same, Spec, layers_of
 from ...patterns.device import Device as DeviceCore
 from ...patterns.device import check_pair
-from ..socket_core import build_filters
+from ..socket_core import SocketOptions, build_filters
 from .socket import Socket
 
 __all__ = ["Device"]
@@ -28,6 +28,7 @@ class Device:
         back: Spec[Pipe, Pattern[Any]] | None = None,
         *,
         inside: Spec[Message, Message] | Same | None = None,
+        **options: Unpack[SocketOptions],
     ) -> None:
         """Make the two sockets and join them. The arguments are those of the blocking device.
 
@@ -35,8 +36,8 @@ class Device:
             StackError: the two make no device.
         """
         check_pair(layers_of(front)[-1], None if back is None else layers_of(back)[-1], inside)
-        self.front: Socket[Any] = Socket(front)
-        self.back: Socket[Any] = self.front if back is None else Socket(back)
+        self.front: Socket[Any] = Socket(front, **options)
+        self.back: Socket[Any] = self.front if back is None else Socket(back, **options)
         filters = build_filters(layers_of(inside), self.front._hub) if inside is not None else []
         self._core = DeviceCore(self.front._core.raw, self.back._core.raw, filters)
 

@@ -71,6 +71,9 @@ class Socket(Talker[P_co]):
         self,
         where: str | Spec[Os, Pipe],
         *,
+        reconnect_min: float | None = None,
+        reconnect_max: float | None = None,
+        handshake: float | None = None,
         send_priority: int = PRIORITY,
         recv_priority: int = PRIORITY,
     ) -> Dialer:
@@ -78,6 +81,8 @@ class Socket(Talker[P_co]):
 
         Args:
             where: a URL, or the stack below the pattern.
+            reconnect_min, reconnect_max: instead of the socket's, in seconds.
+            handshake: instead of the socket's, in seconds.
             send_priority, recv_priority: the place of this address's peers among those of the socket, 1 (served first)
                 to 16: what is sent goes to the best that is ready, and what arrived from the best is received first.
 
@@ -86,7 +91,12 @@ class Socket(Talker[P_co]):
         """
         specs = self._adopt(where)
         core = self._core.add_dialer(
-            specs, send_priority=send_priority, recv_priority=recv_priority
+            specs,
+            reconnect_min=reconnect_min,
+            reconnect_max=reconnect_max,
+            handshake=handshake,
+            send_priority=send_priority,
+            recv_priority=recv_priority,
         )
         return Dialer(core)
 
@@ -106,6 +116,7 @@ class Socket(Talker[P_co]):
         self,
         where: str | Spec[Os, Pipe],
         *,
+        handshake: float | None = None,
         send_priority: int = PRIORITY,
         recv_priority: int = PRIORITY,
     ) -> Listener:
@@ -113,6 +124,7 @@ class Socket(Talker[P_co]):
 
         Args:
             where: a URL, or the stack below the pattern.
+            handshake: instead of the socket's, in seconds.
             send_priority, recv_priority: the place of this address's peers among those of the socket, 1 (served first)
                 to 16: what is sent goes to the best that is ready, and what arrived from the best is received first.
 
@@ -122,7 +134,11 @@ class Socket(Talker[P_co]):
         """
         specs = self._adopt(where)
         core = self._core.add_listener(
-            specs, inherit=False, send_priority=send_priority, recv_priority=recv_priority
+            specs,
+            inherit=False,
+            handshake=handshake,
+            send_priority=send_priority,
+            recv_priority=recv_priority,
         )
         return Listener(core)
 

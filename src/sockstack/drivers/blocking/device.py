@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any
+from typing import Any, Unpack
 
 from ...core.errors import Closed
 from ...core.interfaces import Message, Pattern, Pipe
@@ -11,7 +11,7 @@ from ...core.junction import Gate
 from ...core.spec import Same, Spec, layers_of
 from ...patterns.device import Device as DeviceCore
 from ...patterns.device import check_pair
-from ..socket_core import build_filters
+from ..socket_core import SocketOptions, build_filters
 from .socket import Socket
 
 __all__ = ["Device"]
@@ -32,6 +32,7 @@ class Device:
         back: Spec[Pipe, Pattern[Any]] | None = None,
         *,
         inside: Spec[Message, Message] | Same | None = None,
+        **options: Unpack[SocketOptions],
     ) -> None:
         """Make the two sockets and join them.
 
@@ -40,13 +41,16 @@ class Device:
                 and ``Pub(raw=True)``. One alone, ``Bus(raw=True)`` for example, reflects: what one peer sends it passes
                 on to the others.
             inside: filters between the two. What goes from front to back is encoded, what comes back is decoded.
+            options: those of :class:`~sockstack.Socket`, ``accept_pipe`` or ``linger`` for example, for both.
 
         Raises:
             StackError: the two make no device.
         """
         check_pair(layers_of(front)[-1], None if back is None else layers_of(back)[-1], inside)
-        self.front: Socket[Any] = Socket(front)
-        self.back: Socket[Any] = self.front if back is None else Socket(back, beside=self.front)
+        self.front: Socket[Any] = Socket(front, **options)
+        self.back: Socket[Any] = (
+            self.front if back is None else (Socket(back, beside=self.front, **options))
+        )
         self._hub = hub = self.front._hub
         self._closed = Gate()
         for side in (self.front, self.back):

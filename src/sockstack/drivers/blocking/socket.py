@@ -89,6 +89,9 @@ class Socket(Talker[P_co]):
         *,
         wait: bool = False,
         timeout: Timeout = DEFAULT,
+        reconnect_min: float | None = None,
+        reconnect_max: float | None = None,
+        handshake: float | None = None,
         send_priority: int = PRIORITY,
         recv_priority: int = PRIORITY,
     ) -> Dialer:
@@ -97,6 +100,8 @@ class Socket(Talker[P_co]):
         Args:
             where: a URL, or the stack below the pattern.
             wait: wait for the first success, so many seconds as ``timeout`` says.
+            reconnect_min, reconnect_max: instead of the socket's, in seconds.
+            handshake: instead of the socket's, in seconds.
             send_priority, recv_priority: the place of this address's peers among those of the socket, 1 (served first)
                 to 16: what is sent goes to the best that is ready, and what arrived from the best is received first.
 
@@ -108,7 +113,12 @@ class Socket(Talker[P_co]):
         hub = self._adopt(specs)
         with hub.lock:
             core = self._core.add_dialer(
-                specs, send_priority=send_priority, recv_priority=recv_priority
+                specs,
+                reconnect_min=reconnect_min,
+                reconnect_max=reconnect_max,
+                handshake=handshake,
+                send_priority=send_priority,
+                recv_priority=recv_priority,
             )
             hub.leave()
             if wait:
@@ -134,6 +144,7 @@ class Socket(Talker[P_co]):
         where: str | Spec[Os, Pipe],
         *,
         inherit: bool = False,
+        handshake: float | None = None,
         send_priority: int = PRIORITY,
         recv_priority: int = PRIORITY,
     ) -> Listener:
@@ -142,6 +153,7 @@ class Socket(Talker[P_co]):
         Args:
             where: a URL, or the stack below the pattern.
             inherit: a forked child goes on accepting on the same descriptor.
+            handshake: instead of the socket's, in seconds.
             send_priority, recv_priority: the place of this address's peers among those of the socket, 1 (served first)
                 to 16: what is sent goes to the best that is ready, and what arrived from the best is received first.
 
@@ -153,7 +165,11 @@ class Socket(Talker[P_co]):
         hub = self._adopt(specs)
         with hub.lock:
             core = self._core.add_listener(
-                specs, inherit, send_priority=send_priority, recv_priority=recv_priority
+                specs,
+                inherit,
+                handshake=handshake,
+                send_priority=send_priority,
+                recv_priority=recv_priority,
             )
             hub.leave()
         return Listener(core, lambda: hub.lock)
