@@ -7,6 +7,7 @@ import ssl
 from pathlib import Path
 
 import pytest
+import trustme
 
 from sockstack.core.capabilities import (
     Auth,
@@ -25,6 +26,7 @@ from sockstack.core.marks import (
     TLS_CHANNEL_BINDING,
     TLS_CIPHER,
     TLS_PEER_CERTIFICATE,
+    TLS_PEER_NAMES,
     TLS_SERVER_NAME,
     TLS_VERSION,
 )
@@ -391,3 +393,29 @@ def test_an_unverified_certificate_proves_nothing(files: Files) -> None:
     client, _ = joined((Tls(verify=False), Tls(cert=files.chain)))
     assert not certified(client.top.records[0])
     assert client.layer.get(TLS_PEER_CERTIFICATE)
+    assert client.layer.get(TLS_PEER_NAMES) is None
+
+
+def test_names_of_a_verified_certificate(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca")
+    for whose, names in {
+        "server": [NAME],
+        "client": ["worker-7.example.org", "10.0.0.7", "seven@example.org"],
+    }.items():
+        issued = authority.issue_cert(*names, common_name=whose)
+        issued.private_key_and_cert_chain_pem.write_to_path(tmp_path / whose)
+    ca = str(tmp_path / "ca")
+    client, server = joined(
+        (
+            Tls(ca=ca, cert=str(tmp_path / "client")),
+            Tls(ca=ca, cert=str(tmp_path / "server"), client_auth="required"),
+        )
+    )
+    assert client.layer.get(TLS_PEER_NAMES) == ("CN:server", f"DNS:{NAME}")
+    assert server.layer.get(TLS_PEER_NAMES) == (
+        "CN:client",
+        "DNS:worker-7.example.org",
+        "IP Address:10.0.0.7",
+        "email:seven@example.org",
+    )

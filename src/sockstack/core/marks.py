@@ -19,6 +19,7 @@ __all__ = [
     "TLS_CHANNEL_BINDING",
     "TLS_CIPHER",
     "TLS_PEER_CERTIFICATE",
+    "TLS_PEER_NAMES",
     "TLS_SERVER_NAME",
     "TLS_VERSION",
     "Key",
@@ -57,6 +58,9 @@ TLS_SERVER_NAME: Key[str] = Key("tls_server_name")
 """The name by which the client asked for the server, at both ends."""
 TLS_PEER_CERTIFICATE: Key[bytes] = Key("tls_peer_certificate")
 """The peer's certificate, DER. Whether it was verified is ``peer_auth`` of the session's record."""
+TLS_PEER_NAMES: Key[tuple[str, ...]] = Key("tls_peer_names")
+"""What the peer's verified certificate calls it: ``CN:worker-7``, ``DNS:worker-7.example.org``, ``IP Address:…``,
+``URI:…``, ``email:…``. None if the certificate was not verified, whatever it says."""
 TLS_CHANNEL_BINDING: Key[bytes] = Key("tls_channel_binding")
 """Octets that are the same at both ends of this session and in no other: a Finished message (RFC 5929, tls-unique)."""
 

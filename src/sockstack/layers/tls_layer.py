@@ -20,6 +20,7 @@ from ..core.marks import (
     TLS_CHANNEL_BINDING,
     TLS_CIPHER,
     TLS_PEER_CERTIFICATE,
+    TLS_PEER_NAMES,
     TLS_SERVER_NAME,
     TLS_VERSION,
     Key,
@@ -210,6 +211,8 @@ class TlsLayer(Layer):
             answer = self._name
         elif key is TLS_PEER_CERTIFICATE:
             answer = self._object.getpeercert(binary_form=True)
+        elif key is TLS_PEER_NAMES:
+            answer = names_of(self._object.getpeercert())
         elif key is TLS_CHANNEL_BINDING:
             answer = self._object.get_channel_binding("tls-unique")
         return cast("T | None", answer)
@@ -352,3 +355,16 @@ class TlsLayer(Layer):
 
     def _judge(self, error: ssl.SSLError) -> SockstackError:
         return fault_of(error, self._object, server=self._server, begun=self._begun)
+
+
+def names_of(certificate: Any) -> tuple[str, ...] | None:
+    """What a certificate calls its owner, as :data:`TLS_PEER_NAMES` has it.
+
+    Args:
+        certificate: as the ssl module decodes it: empty if it was not verified, None if there is none.
+    """
+    if not certificate:
+        return None
+    subject = [entry for group in certificate.get("subject", ()) for entry in group]
+    common = [f"CN:{value}" for key, value in subject if key == "commonName"]
+    return (*common, *(f"{kind}:{value}" for kind, value in certificate.get("subjectAltName", ())))
