@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from hypothesis import settings
 
@@ -13,3 +15,5 @@ settings.load_profile("sockstack")
 def pytest_configure(config: pytest.Config) -> None:
     # Under -bb: hypothesis looks up what it has tried, bytes and numbers, in one table.
     config.addinivalue_line("filterwarnings", r"ignore:Comparison:BytesWarning:hypothesis\.")
+    # What a shell runs in the background ignores Ctrl-C, and so would all children of the tests.
+    signal.signal(signal.SIGINT, signal.default_int_handler)

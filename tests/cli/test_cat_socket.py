@@ -253,15 +253,6 @@ def test_less_than_was_asked_for_is_a_failure() -> None:
         receive(Silent(), 0)
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Children take SIGINT as Python does, even if whoever started the tests ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_it_without_a_word() -> None:
     with cat("--rep", "-L", "0", "-v") as run:
         run.listening()
