@@ -31,6 +31,7 @@ from .core.hub import Cancellable, Hub, Watch
 from .core.interfaces import Datagrams, Frames, Message, Mux, Os, Pipe, Stream
 from .core.layer import MANY, Chunks, Layer
 from .core.marks import LOCAL_ADDRESS, PEER_ADDRESS, Key
+from .core.registry import register
 from .core.spec import (
     Build,
     Composable,
@@ -43,7 +44,6 @@ from .core.spec import (
     Same,
     Spec,
 )
-from .core.text import register
 from .core.transport import Accepted, Bound, Dialed, Failed, Link, TransportSpec
 from .transports.link import StreamLink
 from .transports.sockets import Acceptor, Connecting, socket_error

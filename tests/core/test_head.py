@@ -73,7 +73,9 @@ def test_offers_are_taken_from_the_front() -> None:
 
 def test_a_message_is_offered_without_what_came_beside_it() -> None:
     head = Bounded(1)
-    assert head.offer_message(Message(b"body", b"header", 7))
+    assert head.offer_message(Message(b"body", pipe=7))
+    with pytest.raises(LocalProtocolError, match="writes its header itself: only a raw one takes"):
+        head.offer_message(Message(b"body", b"header"))
     assert not head.offer_message(Message(b"body"))
     assert list(head.inbox) == [b"body"]
 

@@ -14,7 +14,8 @@ import pytest
 
 from sockstack.core.capabilities import Auth, Confidential, HalfClose, Integrity, Unit
 from sockstack.core.errors import StackError, StackWarning
-from sockstack.core.text import layer_class, parse
+from sockstack.core.registry import layer_class
+from sockstack.core.text import parse
 
 LEGAL = {
     # As their protocols have it.

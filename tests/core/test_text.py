@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import socket
 from dataclasses import KW_ONLY, dataclass, field
@@ -12,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sockstack.core import text
+from sockstack.core import registry
 from sockstack.core.errors import SockstackError, StackError
+from sockstack.core.registry import layer_class, register
 from sockstack.core.spec import Composable, Kind, LayerSpec, Stack
-from sockstack.core.text import layer_class, parse, parse_url, register
+from sockstack.core.text import parse, parse_url, url_of
 from sockstack.layers.checksum import Checksum
 from sockstack.layers.line import Line
 from sockstack.layers.prefix import Prefix
@@ -75,8 +77,8 @@ class Bare(LayerSpec):
 @pytest.fixture(autouse=True)
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     """The layers of this file have names, until the test ends."""
-    monkeypatch.setattr(text, "_CLASSES", dict(text._CLASSES))
-    monkeypatch.setattr(text, "_SCHEMES", dict(text._SCHEMES))
+    monkeypatch.setattr(registry, "_CLASSES", dict(registry._CLASSES))
+    monkeypatch.setattr(registry, "_SCHEMES", dict(registry._SCHEMES))
     for spec_class in (Options, Named, Bare, Seal, Plain):
         register(spec_class)
 
@@ -102,6 +104,11 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (Prefix() | Fd(3), "prefix | fd(3)"),
         (Prefix() | Fd((0, 1)), "prefix | fd((0, 1))"),
+        (Prefix() | Tcp("h:1", family="ipv4"), "prefix | tcp(h:1, family=ipv4)"),
+        (
+            Prefix() | Unix("a\0b\udcff", abstract=True),
+            r'prefix | unix("a\x00b\udcff", abstract=true)',
+        ),
         (Prefix() | Tcp("*:0", keepalive=60.0), "prefix | tcp(*:0, keepalive=60.0)"),
         (Line(ending=b"\r\n") | Tcp("h:1"), 'line(ending=b"\\x0d\\x0a") | tcp(h:1)'),
         (Line(9, b";") | Tcp("h:1"), "line(9, ending=;) | tcp(h:1)"),
@@ -307,6 +314,17 @@ def test_live_objects_are_named_and_refused() -> None:
         ("ipc://relative", None, "unix(relative)"),
         ("unix:///tmp/s?unix.mode=384", None, "unix(/tmp/s, mode=384)"),
         ("abstract://name", Sp(), "sp | unix(name, abstract=true)"),
+        ("abstract://a%20b%3Fc+%25", Sp(), 'sp | unix("a b?c+%", abstract=true)'),
+        (
+            "abstract://a%00%c3%a9%FF/",
+            None,
+            r'unix("a\x00é\udcff/", abstract=true)',
+        ),
+        ("tcp4://*:1", Sp(), "sp | tcp(*:1, family=ipv4)"),
+        ("tls+tcp6://h:1", Sp(), "sp | tls | tcp(h:1, family=ipv6)"),
+        ("tcp://h:1/", None, "tcp(h:1)"),
+        ("tcp6://[::1]:1/?tcp.nodelay=false", None, "tcp([::1]:1, family=ipv6, nodelay=false)"),
+        ("ipc:///run/s/", None, "unix(/run/s/)"),
         ("inproc://any name/at all", Sp(), 'sp | inproc("any name/at all")'),
         ("inproc://", None, 'inproc("")'),
         ("prefix+fd://3", None, "prefix | fd(3)"),
@@ -345,6 +363,13 @@ def test_urls(url: str, mapping: LayerSpec | None, printed: str) -> None:
         ("tcp://h:1?tcp.nodelay=a b", "expected the end", ""),
         ("tcp://h:1?tcp.nodelay=", "expected a value", ""),
         ("line+tcp://h:1?line.limit=x", "line does not take that", ""),
+        ("abstract://a%2", "a % stands before two hexadecimal digits", ""),
+        ("abstract://a%zzb", "the sign itself is %25", ""),
+        ("abstract://\ud800", "surrogates not allowed", ""),
+        ("tcp://h:1//", "the port '1/' is not a number", ""),
+        ("tcp://h:1/x", "the port '1/x' is not a number", ""),
+        ("tcp4://[::1]:1", "'[::1]:1' is no address of the family ipv4", "Leave the family out"),
+        ("tcp6://127.0.0.1:1", "is no address of the family ipv6", "Leave the family out"),
         ("prefix+prefix2+tcp://h:1", "there is no layer 'prefix2'", "Did you mean prefix?"),
     ],
 )
@@ -358,6 +383,36 @@ def test_urls_that_are_refused(url: str, message: str, mend: str) -> None:
 def test_a_url_is_checked_like_any_stack() -> None:
     with pytest.raises(StackError, match="needs an ordered, reliable byte stream"):
         parse_url("prefix+inproc://name")
+
+
+@pytest.mark.parametrize(
+    ("stack", "where", "url"),
+    [
+        (Sp() | Tcp("*:0"), "[::]:9", "tcp://[::]:9"),
+        (Sp() | Tls() | Tcp("*:0", family="ipv4"), "0.0.0.0:9", "tls+tcp4://0.0.0.0:9"),
+        (Sp() | Tcp("*:0", family="ipv6"), "[::]:9", "tcp6://[::]:9"),
+        (Sp() | Unix("a%20b"), "a%20b", "ipc://a%20b"),
+        (Sp() | Inproc("a b"), "a b", "inproc://a b"),
+        (
+            Sp() | Unix("a b?%\0é\udcff", abstract=True),
+            "a b?%\0é\udcff",
+            "abstract://a%20b%3F%25%00%C3%A9%FF",
+        ),
+    ],
+)
+def test_the_url_of_a_place(stack: Stack[Any, Any], where: str, url: str) -> None:
+    assert url_of(stack.layers, where) == url
+    there = parse_url(url, Sp()).layers
+    assert [spec.name for spec in there] == [spec.name for spec in stack.layers]
+    assert url_of(there, where) == url
+
+
+@given(st.binary(min_size=1, max_size=107))
+def test_an_abstract_name_is_any_octets(name: bytes) -> None:
+    spec = Unix(os.fsdecode(name), abstract=True)
+    url = url_of([spec], spec.path)
+    assert url.isascii()
+    assert parse_url(url).layers == (spec,)
 
 
 # Names.
@@ -401,7 +456,7 @@ def test_a_scheme_gives_the_first_option() -> None:
 
 
 def test_a_layer_that_cannot_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(text._CLASSES, "extra", "sockstack.layers.no_such_module:Extra")
+    monkeypatch.setitem(registry._CLASSES, "extra", "sockstack.layers.no_such_module:Extra")
     with pytest.raises(StackError, match="the layer extra cannot be loaded") as caught:
         layer_class("extra")
     assert caught.value.layer == "extra"
@@ -430,7 +485,7 @@ def test_every_layer_of_the_package_has_its_name() -> None:
     classes = spec_classes()
     assert {"prefix", "tcp", "req"} <= classes.keys()
     for name, spec_class in classes.items():
-        assert layer_class(name) is spec_class, f"{name} is not in the table of core/text.py"
+        assert layer_class(name) is spec_class, f"{name} is not in the table of core/registry.py"
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import sockstack
+from sockstack.drivers.endpoints import EndpointOptions
 from sockstack.drivers.handles import Dialer, Listener
 
 __all__ = ["REQUIRED", "default_of", "exists", "names_in"]
@@ -33,7 +34,11 @@ def default_of(name: str) -> object:
         assert option in defaults, name
         return REQUIRED if defaults[option] is dataclasses.MISSING else defaults[option]
     parameters = inspect.signature(owner).parameters
-    assert option in parameters, name
+    if option not in parameters:
+        (many,) = (p for p in parameters.values() if p.kind is inspect.Parameter.VAR_KEYWORD)
+        (given,) = get_args(get_type_hints(owner)[many.name])
+        assert option in given.__annotations__, name
+        return getattr(EndpointOptions(), option)
     default: object = parameters[option].default
     return REQUIRED if default is inspect.Parameter.empty else default
 

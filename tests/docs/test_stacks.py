@@ -7,7 +7,7 @@ import re
 import pytest
 
 from sockstack import StackError, parse
-from sockstack.core import check, text
+from sockstack.core import check, registry
 from sockstack.core.capabilities import Capabilities, Unit
 from sockstack.core.spec import Kind, LayerSpec
 
@@ -48,12 +48,12 @@ def test_a_layer_is_as_described(layer: str) -> None:
 
 
 def test_every_layer_is_described() -> None:
-    assert {layer.partition("(")[0] for layer in LAYERS} == set(text._CLASSES)
+    assert {layer.partition("(")[0] for layer in LAYERS} == set(registry._CLASSES)
 
 
 def test_every_scheme_is_described() -> None:
     cells = [row[0] for row in table("As a URL")]
-    assert set(re.findall(r"`(\w+)://", "".join(cells))) == set(text._SCHEMES)
+    assert set(re.findall(r"`(\w+)://", "".join(cells))) == set(registry._SCHEMES)
 
 
 RULES = {row[0]: row[1:] for row in table("What is refused")}

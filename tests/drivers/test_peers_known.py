@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 import threading
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,11 @@ from sockstack.drivers.events import KEPT, EventKind, PipeInfo
 
 from .both import Driver, until
 from .conftest import PATIENCE
+
+needs_ipv6 = pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="abstract names exist on Linux only")
+
+ODD_NAME = f"abstract://sockstack%20{os.getpid()}%3F%00%FF"
 
 
 async def event(events: Any) -> Any:
@@ -164,6 +171,70 @@ async def test_accept_pipe_that_raises_refuses(
     caplog.clear()
 
 
+@pytest.mark.parametrize("verdict", [None, 1, "yes"], ids=repr)
+async def test_only_true_lets_a_peer_in(
+    driver: Driver, verdict: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    rep = driver.socket(Rep(), accept_pipe=lambda info: verdict)
+    events = rep.events()
+    req = driver.socket(Req(), reconnect_min=1000, reconnect_max=1000)
+    req.dial(rep.listen("tcp://127.0.0.1:0").url)
+    assert (await event(events)).kind is EventKind.REFUSED
+    assert f"accept_pipe gave {verdict!r}, which is neither True nor False" in caplog.text
+    caplog.clear()
+
+
+async def test_a_verdict_is_awaited(driver: Driver) -> None:
+    """On a loop it holds up nobody; who blocks cannot await it, and is told so at once."""
+    peers: asyncio.Queue[PipeInfo] = asyncio.Queue()
+    thinking = asyncio.Event()
+
+    async def judge(info: PipeInfo) -> bool:
+        await peers.put(info)
+        await thinking.wait()
+        return info.peer == chosen
+
+    if driver.name == "blocking":
+        with pytest.raises(StackError, match="nobody awaits accept_pipe here"):
+            driver.socket(Rep(), accept_pipe=judge)
+        return
+    rep = driver.socket(Rep(), timeout=PATIENCE, accept_pipe=judge)
+    url = rep.listen("tcp://127.0.0.1:0").url
+    events = rep.events()
+    for _ in range(2):
+        driver.socket(Req(), reconnect_min=1000, reconnect_max=1000).dial(url)
+    names = [(await peers.get()).peer for _ in range(2)]
+    assert rep.pipes == []
+    chosen = names[1]
+    thinking.set()
+    verdicts = {told.pipe.peer: told.kind for told in [await event(events) for _ in names]}
+    assert verdicts == {names[0]: EventKind.REFUSED, chosen: EventKind.CONNECTED}
+
+
+async def test_who_is_judged_too_late_never_takes_part(driver: Driver) -> None:
+    """Although it would have been welcome: its connection is gone."""
+    if driver.name == "blocking":
+        pytest.skip("who waits for the verdict sees nothing else meanwhile")
+    judged = asyncio.Event()
+    decided = asyncio.Event()
+
+    async def judge(info: PipeInfo) -> bool:
+        judged.set()
+        return await decided.wait()
+
+    push = driver.socket(Push(), accept_pipe=judge)
+    events = push.events()
+    pull = driver.socket(Pull(), reconnect_min=1000, reconnect_max=1000)
+    pull.dial(push.listen("tcp://127.0.0.1:0", handshake=0.01).url)
+    await judged.wait()
+    assert (await event(events)).kind is EventKind.FAILED
+    decided.set()
+    await until(lambda: not push._hub._questions)
+    assert push.pipes == []
+    with pytest.raises(Deadline):
+        await push.send(b"to nobody", timeout=0)
+
+
 async def test_accept_pipe_while_nobody_waits(driver: Driver) -> None:
     """The peer is decided about although no caller leads."""
     asked = threading.Event()
@@ -229,6 +300,33 @@ async def test_endpoints_are_listed_and_close_alone(driver: Driver) -> None:
     assert await pull.recv() == b"still connected"
     third = pull.listen("tcp://127.0.0.1:0")
     assert set(pull.listeners) == {second, third}
+
+
+async def test_where_a_peer_came_from(driver: Driver) -> None:
+    """Who dialled, and which endpoint brought it; by the number that a message bears."""
+    seen: list[PipeInfo] = []
+
+    def accept(info: PipeInfo) -> bool:
+        seen.append(info)
+        return True
+
+    bus = driver.socket(Bus(), timeout=PATIENCE, accept_pipe=accept)
+    listener = bus.listen("tcp://127.0.0.1:0")
+    other = driver.socket(Bus(), timeout=PATIENCE)
+    dialer = other.dial(listener.url)
+    await bus.wait_for_peers()
+    await other.wait_for_peers()
+    (info,) = bus.pipes
+    assert (info.dialled, info.address) == (False, listener.address)
+    assert seen == [replace(info, sent=seen[0].sent)]
+    (theirs,) = other.pipes
+    assert (theirs.dialled, theirs.address) == (True, dialer.address)
+    await other.send(b"who am I?")
+    message = await bus.recv_message()
+    assert bus.pipe(message.pipe) == replace(info, received=1)
+    assert bus.pipe(message.pipe + 1) is None
+    await driver.close(other)
+    await until(lambda: bus.pipe(message.pipe) is None)
 
 
 async def test_priorities(driver: Driver) -> None:
@@ -350,6 +448,9 @@ async def test_waiting_for_peers(driver: Driver) -> None:
     ("where", "begins"),
     [
         (Sp() | Tcp("127.0.0.1:0"), "tcp://127.0.0.1:"),
+        ("tcp4://*:0", "tcp4://0.0.0.0:"),
+        pytest.param("tcp6://*:0/", "tcp6://[::]:", marks=needs_ipv6),
+        pytest.param(ODD_NAME, ODD_NAME, marks=linux, id="abstract"),
         (Sp() | Unix("url.sock"), "ipc://url.sock"),
         (Sp() | Inproc("url"), "inproc://url"),
     ],

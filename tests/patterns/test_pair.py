@@ -43,7 +43,8 @@ def word(spec: PatternSpec) -> bytes:
 
 def message(spec: PatternSpec, body: bytes) -> Message:
     """A message as who sends first gives it to the socket."""
-    return Message(body, b"\0\0\0\0" if spec.number == 0x11 else b"")
+    hop = spec.number == 0x11 and getattr(spec, "raw", False)
+    return Message(body, b"\0\0\0\0" if hop else b"")
 
 
 def bodies_of(peer: Peer, spec: PatternSpec) -> list[bytes]:

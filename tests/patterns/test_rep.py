@@ -29,7 +29,9 @@ def test_an_answer_repeats_all_words() -> None:
     assert rig.head.take_message() == Message(b"question", b"", peer.id)
     assert rig.head.offer(b"answer")
     assert rig.head.take() == b""
-    assert rig.head.offer_message(Message(b"", b"ignored"))
+    with pytest.raises(LocalProtocolError, match="a rep socket writes its header itself"):
+        rig.head.offer_message(Message(b"", b"words"))
+    assert rig.head.offer_message(Message(b""))
     assert peer.sent == [words + b"answer", ID2]
     assert rig.stats.snapshot() | {"sent": 2, "received": 2} == rig.stats.snapshot()
 

@@ -557,6 +557,24 @@ def test_a_request_that_was_put_off_is_forgotten_with_its_context() -> None:
     assert rig.peer().sent == []
 
 
+def test_a_context_decides_for_itself_what_is_done_without_peers() -> None:
+    rig = Rig(Req())
+    eager = rig.head.context({"best_effort": True})
+    strict = rig.head.context({"fail_no_peers": True})
+    assert (rig.head.can_send, eager.can_send, strict.can_send) == (False, True, False)
+    assert not rig.head.offer(b"waits")
+    assert eager.offer(b"put off")
+    with pytest.raises(NoPeers):
+        strict.offer(b"refused")
+    peer = rig.peer()
+    assert peer.sent[0][4:] == b"put off"
+    assert strict.offer(b"asked")
+    peer.lose()
+    with pytest.raises(NoPeers, match="nobody is connected any more"):
+        strict.take()
+    assert eager.take() is None
+
+
 def test_fail_no_peers() -> None:
     rig = Rig(Req(fail_no_peers=True))
     with pytest.raises(NoPeers, match="nobody is connected"):

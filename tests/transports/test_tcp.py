@@ -98,6 +98,35 @@ class TestAddresses:
             Tcp(text).dial(hub, lambda link: None, lambda error: None)
         assert hub.watches == []
 
+    @pytest.mark.parametrize(
+        ("text", "family"),
+        [
+            ("[::1]:80", "ipv4"),
+            ("[::ffff:127.0.0.1]:80", "ipv4"),
+            ("127.0.0.1:80", "ipv6"),
+            ("127.1:80", "ipv6"),
+        ],
+    )
+    def test_an_address_of_the_other_family(self, text: str, family: Any) -> None:
+        with pytest.raises(StackError, match=f"is no address of the family {family}") as caught:
+            Tcp(text, family=family)
+        assert (caught.value.layer, caught.value.field) == ("tcp", "address")
+        assert repr(text) in str(caught.value)
+
+    @pytest.mark.parametrize("text", ["127.0.0.1:80", "127.1:80", "h:80", "a.b", "*", "", "\udc80"])
+    def test_an_address_of_its_family(self, text: str) -> None:
+        assert Tcp(text, family="ipv4").host == Tcp(text).host
+
+    @pytest.mark.parametrize("text", ["[::1]:80", "[::]", "h:80", "*", "", "\udc80"])
+    def test_an_address_of_ipv6(self, text: str) -> None:
+        assert Tcp(text, family="ipv6").host == Tcp(text).host
+
+    @pytest.mark.parametrize("family", ["ipv5", "4", "", None])
+    def test_no_family(self, family: Any) -> None:
+        with pytest.raises(StackError, match="there are any, ipv4, ipv6") as caught:
+            Tcp("h:1", family=family)
+        assert (caught.value.layer, caught.value.field) == ("tcp", "family")
+
     def test_host(self) -> None:
         assert Tcp("example.org:1").host == "example.org"
         assert Tcp("*:1").host == ""
@@ -108,12 +137,14 @@ class Net:
 
     Attributes:
         resolved: addresses of a name, or the error.
+        families: of the addresses that were asked for.
         answers: of an address: the code of ``connect``; without one the attempt hangs.
         sockets: all that were opened, in order.
     """
 
     def __init__(self) -> None:
         self.resolved: list[Any] | Exception = []
+        self.families: list[int] = []
         self.answers: dict[str, int] = {}
         self.sockets: list[Plug] = []
         self.no_socket: set[int] = set()
@@ -131,7 +162,8 @@ class Net:
             for host in hosts
         ]
 
-    def getaddrinfo(self, host: str, port: int, *, type: int, flags: int) -> list[Any]:
+    def getaddrinfo(self, host: str, port: int, *, family: int, type: int, flags: int) -> list[Any]:
+        self.families.append(family)
         if flags & socket.AI_NUMERICHOST:
             raise socket.gaierror(socket.EAI_NONAME, "not numeric")
         assert (host, port, type) == ("name.example", 80, socket.SOCK_STREAM)
@@ -376,6 +408,28 @@ class TestHappyEyeballs:
         assert str(error).startswith("cannot resolve 'name.example': ")
         assert reason in str(error)
 
+    @pytest.mark.parametrize(
+        ("family", "asked"),
+        [("any", socket.AF_UNSPEC), ("ipv4", socket.AF_INET), ("ipv6", socket.AF_INET6)],
+    )
+    def test_a_name_is_resolved_within_the_family(self, net: Net, family: Any, asked: int) -> None:
+        net.hosts("a")
+        hub = QuietHub(net)
+        dialing = Dialing(hub, Tcp("name.example:80", family=family))
+        hub.run()
+        assert net.families == [asked, asked]
+        dialing.attempt.cancel()
+
+    def test_a_name_without_addresses_of_the_family(self, net: Net) -> None:
+        net.resolved = socket.gaierror(socket.EAI_NODATA, "No address associated with hostname")
+        hub = QuietHub(net)
+        dialing = Dialing(hub, Tcp("name.example:80", family="ipv6"))
+        hub.run()
+        assert str(dialing.error()) == (
+            "cannot resolve 'name.example' to an address of the family ipv6: "
+            "No address associated with hostname [tcp]"
+        )
+
     def test_what_is_no_name(self, hub: SelectHub) -> None:
         error = Dialing(hub, Tcp("a" * 64 + ".example:80")).error()
         assert isinstance(error, EndpointError)
@@ -412,6 +466,37 @@ class TestListening:
             listening.link().abort()
             link.abort()
         listening.close()
+
+    @pytest.mark.parametrize("text", ["*:0", "*", ":0", ""])
+    @pytest.mark.parametrize(
+        ("family", "wildcard", "heard", "deaf"),
+        [
+            ("ipv4", "0.0.0.0", "127.0.0.1", "::1"),
+            pytest.param("ipv6", "::", "::1", "127.0.0.1", marks=needs_ipv6),
+        ],
+    )
+    def test_the_wildcard_of_a_family(
+        self, hub: SelectHub, text: str, family: Any, wildcard: str, heard: str, deaf: str
+    ) -> None:
+        listening = Listening(hub, Tcp(text, family=family))
+        host, port = split_address(listening.bound.address)
+        assert host == wildcard
+        Dialing(hub, Tcp(listening.bound.address, family=family)).link().abort()
+        Dialing(hub, Tcp(join_address((heard, port)))).link().abort()
+        if HAS_IPV6:
+            error = Dialing(hub, Tcp(join_address((deaf, port)))).error()
+            assert isinstance(error, EndpointError)
+            assert error.errno == errno.ECONNREFUSED
+        listening.close()
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+    def test_a_host_of_a_family(self, hub: SelectHub, host: str) -> None:
+        near, far = meet(
+            hub, Tcp(f"{host}:0", family="ipv4"), lambda address: Tcp(address, family="ipv4")
+        )
+        assert near.get(PEER_ADDRESS).startswith("127.0.0.1:")
+        near.abort()
+        far.abort()
 
     def test_the_wildcard_without_ipv6(
         self, hub: SelectHub, monkeypatch: pytest.MonkeyPatch

@@ -31,7 +31,6 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     ("text", "problem"),
     [
         ("", "the path is empty"),
-        ("a\0b", "the path holds a NUL"),
         ("x" * (LONGEST_PATH + 1), f"longer than the {LONGEST_PATH} bytes the system takes"),
         ("é" * (LONGEST_PATH // 2 + 1), "longer than"),
     ],
@@ -42,6 +41,11 @@ def test_refused_when_composed(text: str, problem: str, abstract: bool) -> None:
         Unix(text, abstract=abstract)
     assert caught.value.layer == "unix"
     assert caught.value.field == "path"
+
+
+def test_a_path_holds_no_nul() -> None:
+    with pytest.raises(StackError, match="the path holds a NUL"):
+        Unix("a\0b")
 
 
 def test_abstract_names_exist_on_linux_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,6 +120,25 @@ class TestConnections:
             Listening(hub, spec)
         assert caught.value.errno == errno.EADDRINUSE
         listening.close()
+
+    @linux
+    @pytest.mark.parametrize("odd", [b" ?%", b"\0\0b", "\u00e9".encode(), b"\xff/", b"\n"])
+    def test_an_abstract_name_is_any_octets(self, hub: SelectHub, odd: bytes) -> None:
+        name = b"sockstack-test-%d-" % os.getpid() + odd
+        listening = Listening(hub, Unix(os.fsdecode(name), abstract=True))
+        with socket.socket(socket.AF_UNIX) as plain:
+            plain.connect(b"\0" + name)
+            listening.link().abort()
+        Dialing(hub, Unix(listening.bound.address, abstract=True)).link().abort()
+        listening.link().abort()
+        listening.close()
+
+    @linux
+    def test_an_abstract_name_as_long_as_the_system_takes(self, hub: SelectHub) -> None:
+        name = f"sockstack-test-{os.getpid()}-".ljust(LONGEST_PATH, "x")
+        near, far = meet(hub, Unix(name, abstract=True), lambda at: Unix(at, abstract=True))
+        near.abort()
+        far.abort()
 
 
 class TestTheFile:

@@ -50,6 +50,16 @@ class ChainTop(Top):
         told, self.on_closed = self.on_closed, _ignore
         told(error)
 
+    @property
+    def expected(self) -> bool:
+        """Somebody is to be told when it opens: it has not, and has not been given up."""
+        return self.on_opened is not _nothing
+
+    def tell_nobody(self) -> None:
+        """Nobody is interested any more."""
+        self.on_opened = _nothing
+        self.on_closed = _ignore
+
 
 def _no_move(hub: object) -> None:
     """Nothing of this chain keeps time."""

@@ -13,7 +13,23 @@ from typing import Any, ClassVar
 from .errors import Closed, LocalProtocolError
 from .junction import Gate
 
-__all__ = ["Head", "Message", "Stats"]
+__all__ = ["Head", "Message", "Stats", "as_body"]
+
+
+def as_body(data: object) -> bytes:
+    """What a caller gives to be sent, as a message: ``bytes`` by reference, any other buffer as a copy.
+
+    Raises:
+        TypeError: it is no buffer.
+    """
+    if type(data) is bytes:
+        return data
+    try:
+        return bytes(memoryview(data))  # type: ignore[arg-type]  # which is what is tried
+    except TypeError:
+        hint = ": encode it" if isinstance(data, str) else ""
+        kind = type(data).__name__
+        raise TypeError(f"a message is bytes, or another buffer, and not {kind}{hint}") from None
 
 
 @dataclass(slots=True)
@@ -24,7 +40,7 @@ class Message:
         body: what the application sent.
         header: words of the protocol, as they stand on the wire; only raw sockets give and take them. Of a raw REP they
             begin with the id of the pipe: an answer goes back there.
-        pipe: id of the pipe it came from, 0 for none.
+        pipe: id of the pipe it came from, 0 for none. A PAIR1 with many peers sends to it; others do not look at it.
         marks: advisory notes of layers below.
     """
 
@@ -119,7 +135,16 @@ class Head:
         return len(bodies)
 
     def offer_message(self, message: Message) -> bool:
-        """Take a message with a header; only raw sockets look at the header."""
+        """Take a message that may have a header.
+
+        Raises:
+            LocalProtocolError: it has one, and this is no raw socket.
+        """
+        if message.header:
+            raise LocalProtocolError(
+                f"a {self.name} socket writes its header itself: only a raw one takes it",
+                layer=self.name,
+            )
         return self.offer(message.body)
 
     def take(self) -> bytes | None:

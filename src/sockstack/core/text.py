@@ -17,106 +17,15 @@ top first. What stands in ``where`` is the first option of the transport.
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import importlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .errors import StackError
+from .registry import did_you_mean, layer_class, scheme_for, scheme_named
 from .spec import Kind, LayerSpec, Stack
 
-__all__ = ["format_stack", "layer_class", "parse", "parse_url", "register", "url_of"]
-
-_CLASSES: dict[str, str | type[LayerSpec]] = {
-    "bus": "sockstack.patterns.bus:Bus",
-    "checksum": "sockstack.layers.checksum:Checksum",
-    "compress": "sockstack.layers.compress:Compress",
-    "fd": "sockstack.transports.fd:Fd",
-    "inproc": "sockstack.transports.inproc:Inproc",
-    "line": "sockstack.layers.line:Line",
-    "pair0": "sockstack.patterns.pair:Pair0",
-    "pair1": "sockstack.patterns.pair:Pair1",
-    "prefix": "sockstack.layers.prefix:Prefix",
-    "pub": "sockstack.patterns.pubsub:Pub",
-    "pull": "sockstack.patterns.pipeline:Pull",
-    "push": "sockstack.patterns.pipeline:Push",
-    "rep": "sockstack.patterns.reqrep:Rep",
-    "req": "sockstack.patterns.reqrep:Req",
-    "respondent": "sockstack.patterns.survey:Respondent",
-    "sp": "sockstack.layers.sp:Sp",
-    "star": "sockstack.patterns.star:Star",
-    "sub": "sockstack.patterns.pubsub:Sub",
-    "surveyor": "sockstack.patterns.survey:Surveyor",
-    "tcp": "sockstack.transports.tcp:Tcp",
-    "tls": "sockstack.layers.tls:Tls",
-    "trace": "sockstack.layers.trace:Trace",
-    "unix": "sockstack.transports.unix:Unix",
-}
-"""Layers by name, imported when they are first asked for."""
-
-_SCHEMES: dict[str, tuple[str, Mapping[str, Any]]] = {
-    "abstract": ("unix", {"abstract": True}),
-    "fd": ("fd", {}),
-    "inproc": ("inproc", {}),
-    "ipc": ("unix", {}),
-    "tcp": ("tcp", {}),
-    "unix": ("unix", {}),
-}
-"""What the last part of a URL's scheme stands for: a transport, and options that go with it."""
-
-
-def register(spec_class: type[LayerSpec], *schemes: str) -> None:
-    """Make a layer known by its name, so that texts and URLs can hold it.
-
-    Args:
-        spec_class: a frozen dataclass with a ``name`` of its own.
-        schemes: for a transport, the URL schemes that it answers to.
-
-    Raises:
-        ValueError: another layer has that name, or one of the schemes.
-    """
-    name = spec_class.name
-    known = _CLASSES.get(name, spec_class)
-    if known not in (spec_class, f"{spec_class.__module__}:{spec_class.__qualname__}"):
-        raise ValueError(f"the name {name} is taken by {known}")
-    for scheme in schemes:
-        if _SCHEMES.get(scheme, (name,))[0] != name:
-            raise ValueError(f"the scheme {scheme} is taken by {_SCHEMES[scheme][0]}")
-    _CLASSES[name] = spec_class
-    for scheme in schemes:
-        _SCHEMES.setdefault(scheme, (name, {}))
-
-
-def layer_class(name: str) -> type[LayerSpec]:
-    """The spec class of a name.
-
-    Raises:
-        StackError: no layer is called so, or it cannot be loaded.
-    """
-    known = _CLASSES.get(name)
-    if known is None:
-        raise StackError(
-            f"there is no layer {name!r}", field="name", mend=_did_you_mean(name, _CLASSES)
-        )
-    if isinstance(known, str):
-        module, _, attribute = known.partition(":")
-        try:
-            known = getattr(importlib.import_module(module), attribute)
-        except ImportError as error:
-            raise StackError(f"the layer {name} cannot be loaded: {error}", layer=name) from error
-        assert isinstance(known, type)
-        _CLASSES[name] = known
-    return known
-
-
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    names = sorted(known)
-    near = difflib.get_close_matches(word.lower(), names, cutoff=0.5)
-    if near:
-        return f"Did you mean {' or '.join(near)}?"
-    return f"Known are {', '.join(names)}." if names else "There are none."
-
+__all__ = ["format_stack", "parse", "parse_url", "url_of"]
 
 # Options and their values.
 
@@ -334,7 +243,7 @@ class _Reader:
                 raise self.fail("expected name=value: only the first option goes without its name")
             if name not in options:
                 raise self.fail(
-                    f"{spec_class.name} has no option {name}", _did_you_mean(name, options), start
+                    f"{spec_class.name} has no option {name}", did_you_mean(name, options), start
                 )
             if not many and _many(options[name]):
                 raise self.fail(f"{name} are given without their name", None, start)
@@ -432,8 +341,8 @@ def parse_url(url: str, mapping: LayerSpec | None = None) -> Stack[Any, Any]:
     """The layers that a URL stands for, checked.
 
     Args:
-        url: ``[layer+…]transport://where[?layer.option=value&…]``. Values are percent-decoded; ``where`` is taken as it
-            is.
+        url: ``[layer+…]transport://where[?layer.option=value&…]``. Values are percent-decoded, and so are abstract
+            names; any other ``where`` is taken as it is, but for a slash that ends the port of ``tcp://``.
         mapping: what the pattern's family puts on top (``Sp()``), unless the URL names that layer itself.
 
     Raises:
@@ -447,13 +356,8 @@ def parse_url(url: str, mapping: LayerSpec | None = None) -> Stack[Any, Any]:
             mend="Write transport://where, for example tcp://127.0.0.1:5555.",
         )
     *names, scheme = found[1].lower().split("+")
-    if scheme not in _SCHEMES:
-        raise StackError(
-            f"{url!r}: there is no transport {scheme!r}",
-            field="url",
-            mend=_did_you_mean(scheme, _SCHEMES),
-        )
-    transport, fixed = _SCHEMES[scheme]
+    known = scheme_named(scheme)
+    transport = known.transport
     classes = {name: layer_class(name) for name in (*names, transport)}
     if len(classes) <= len(names):
         raise StackError(f"{url!r} names a layer twice", field="url")
@@ -462,7 +366,11 @@ def parse_url(url: str, mapping: LayerSpec | None = None) -> Stack[Any, Any]:
     first = _first(options)
     if first is None:
         raise StackError(f"{url!r}: {transport} has no address", field="url")
-    values[transport] = {**fixed, first: _read_word(found[2], _takes(options[first]))}
+    try:
+        where = known.read(found[2])
+    except ValueError as error:
+        raise StackError(f"{url!r}: {error}", field="url") from None
+    values[transport] = {**known.options, first: _read_word(where, _takes(options[first]))}
     if mapping is not None and mapping.name not in classes:
         classes = {mapping.name: type(mapping), **classes}
         values[mapping.name] = {name: getattr(mapping, name) for name in _options(type(mapping))}
@@ -471,14 +379,14 @@ def parse_url(url: str, mapping: LayerSpec | None = None) -> Stack[Any, Any]:
             raise StackError(
                 f"{url!r} holds an option of {name}, which it does not name",
                 field="url",
-                mend=_did_you_mean(name, classes),
+                mend=did_you_mean(name, classes),
             )
         options = _options(classes[name])
         if option not in options:
             raise StackError(
                 f"{url!r}: {name} has no option {option!r}",
                 field="url",
-                mend=_did_you_mean(option, options),
+                mend=did_you_mean(option, options),
             )
         values[name][option] = _Reader(value).only_value(_takes(options[option]))
     return Stack(tuple(_make(spec_class, values[name]) for name, spec_class in classes.items()))
@@ -506,11 +414,6 @@ def url_of(layers: Sequence[LayerSpec], where: str) -> str:
     Raises:
         StackError: no scheme stands for the transport.
     """
-    transport = layers[-1]
-    for scheme, (name, fixed) in _SCHEMES.items():
-        if name == transport.name and all(
-            getattr(transport, option) == value for option, value in fixed.items()
-        ):
-            names = [spec.name for spec in layers[:-1] if spec.kind is not Kind.MAPPING]
-            return f"{'+'.join((*names, scheme))}://{where}"
-    raise StackError(f"there is no URL for {transport.name}", layer=transport.name, field="url")
+    name, scheme = scheme_for(layers[-1])
+    names = [spec.name for spec in layers[:-1] if spec.kind is not Kind.MAPPING]
+    return f"{'+'.join((*names, name))}://{scheme.write(where)}"

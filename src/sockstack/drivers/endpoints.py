@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypedDict
 
 from ..core.chain import ChainTop
 from ..core.errors import Closed, IncompatiblePeer, SockstackError, StackError
@@ -17,11 +17,13 @@ from ..core.transport import Link, TransportSpec
 from .opening import Opening
 
 __all__ = [
+    "DialOptions",
     "DialState",
     "DialerCore",
     "Endpoint",
     "EndpointOptions",
     "EndpointStats",
+    "ListenOptions",
     "ListenerCore",
 ]
 
@@ -68,9 +70,20 @@ class EndpointOptions:
                     field=name,
                 )
 
-    def but(self, options: Mapping[str, Any]) -> EndpointOptions:
-        """The same with those of the ``options`` that are not None."""
-        return replace(self, **{name: each for name, each in options.items() if each is not None})
+
+class ListenOptions(TypedDict, total=False):
+    """Those in which one address that is listened on may differ from its socket's others."""
+
+    handshake: float
+    send_priority: int
+    recv_priority: int
+
+
+class DialOptions(ListenOptions, total=False):
+    """Those in which one address that is dialled may."""
+
+    reconnect_min: float
+    reconnect_max: float
 
 
 @dataclass(slots=True)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 from ..core.errors import Closed, SockstackError
 from ..core.junction import Gate, Pipe
 from ..core.marks import LOCAL_ADDRESS, PEER_ADDRESS, PEER_CREDENTIALS, PEER_PROTOCOL, Key
+from .endpoints import DialerCore, Endpoint
 
-__all__ = ["AcceptPipe", "Event", "EventKind", "EventQueue", "PipeInfo"]
+__all__ = ["AcceptPipe", "AcceptPipeAsync", "Event", "EventKind", "EventQueue", "PipeInfo"]
 
 T = TypeVar("T")
 
@@ -29,6 +30,8 @@ class PipeInfo:
         peer, local: addresses as text, or None.
         path: the layers below the pattern, top first.
         protocol: the peer's SP protocol number, or None.
+        address: of the endpoint that brought it: what was dialled, or listened on.
+        dialled: this side has dialled; else the peer has.
         credentials: pid, uid and gid of the process at the other end of a Unix socket; else None.
         sent, received: messages so far.
         shed: messages that were not sent because too many waited for this peer already.
@@ -40,6 +43,8 @@ class PipeInfo:
     local: str | None
     path: str
     protocol: int | None
+    address: str
+    dialled: bool
     credentials: tuple[int, int, int] | None
     sent: int
     received: int
@@ -49,7 +54,7 @@ class PipeInfo:
     _lock: Callable[[], Any] = field(repr=False, compare=False)
 
     @classmethod
-    def of(cls, pipe: Pipe, lock: Callable[[], Any]) -> PipeInfo:
+    def of(cls, pipe: Pipe, endpoint: Endpoint, lock: Callable[[], Any]) -> PipeInfo:
         """What there is to say about a pipe now. ``lock`` gives the hub's lock, for what is asked later."""
         chain = pipe.chain
         return cls(
@@ -58,6 +63,8 @@ class PipeInfo:
             chain.get(LOCAL_ADDRESS),
             "<".join(spec.name for spec in chain.specs),
             chain.get(PEER_PROTOCOL),
+            endpoint.address,
+            isinstance(endpoint, DialerCore),
             chain.get(PEER_CREDENTIALS),
             pipe.sent,
             pipe.received,
@@ -81,6 +88,9 @@ class PipeInfo:
 
 AcceptPipe: TypeAlias = Callable[[PipeInfo], bool]
 """Decides about a peer before it may take part."""
+
+AcceptPipeAsync: TypeAlias = Callable[[PipeInfo], bool | Awaitable[bool]]
+"""The same; the verdict may have to be awaited."""
 
 
 class EventKind(enum.Enum):

@@ -70,8 +70,7 @@ class Opening:
         if self._timer is not None:
             self._timer.cancel()
         if self._started:
-            self.top.on_opened = lambda: None
-            self.top.on_closed = lambda error: None
+            self.top.tell_nobody()
             self.top.chain.abort()
 
     def _opened(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypedDict
 
@@ -25,10 +26,10 @@ from ..core.spec import Build, Environment, Kind, LayerSpec, Role, Stack, layers
 from ..layers.sp import Sp
 from ..patterns.base import PatternSpec, Raw
 from .endpoints import DialerCore, Endpoint, EndpointOptions, ListenerCore
-from .events import AcceptPipe, Event, EventKind, EventQueue, PipeInfo
+from .events import AcceptPipeAsync, Event, EventKind, EventQueue, PipeInfo
 from .hub import BaseHub, pipe_ids
 
-__all__ = ["SocketCore", "SocketOptions", "build_filters", "read_stack", "split_pattern"]
+__all__ = ["CommonOptions", "SocketCore", "build_filters", "read_stack", "split_pattern"]
 
 
 def read_stack(where: object) -> tuple[LayerSpec, ...]:
@@ -73,15 +74,14 @@ def build_filters(specs: Sequence[LayerSpec], env: Environment) -> list[Filter]:
     return filters
 
 
-class SocketOptions(TypedDict, total=False):
-    """Options that whoever makes sockets for others hands on to them; see the socket's own."""
+class CommonOptions(TypedDict, total=False):
+    """Options that sockets of all drivers take."""
 
     timeout: float | None
     linger: float
     reconnect_min: float
     reconnect_max: float
     handshake: float
-    accept_pipe: AcceptPipe | None
 
 
 class SocketCore:
@@ -104,7 +104,7 @@ class SocketCore:
         top: object,
         options: EndpointOptions,
         make_hub: Callable[[], Any],
-        accept_pipe: AcceptPipe | None = None,
+        accept_pipe: AcceptPipeAsync | None = None,
     ) -> None:
         """Take the pattern and what stands on it.
 
@@ -185,8 +185,8 @@ class SocketCore:
         return specs
 
     def add_dialer(self, specs: tuple[LayerSpec, ...], **options: Any) -> DialerCore:
-        """Begin to keep a connection up. Those of the ``options`` that are None are the socket's."""
-        dialer = DialerCore(self.hub, self, specs, self.options.but(options))
+        """Begin to keep a connection up. ``options`` are those in which it differs."""
+        dialer = DialerCore(self.hub, self, specs, replace(self.options, **options))
         self._keep(dialer)
         dialer.start()
         return dialer
@@ -194,10 +194,15 @@ class SocketCore:
     def add_listener(
         self, specs: tuple[LayerSpec, ...], inherit: bool, **options: Any
     ) -> ListenerCore:
-        """Bind and accept. Those of the ``options`` that are None are the socket's."""
-        listener = ListenerCore(self.hub, self, specs, self.options.but(options), inherit)
+        """Bind and accept. ``options`` are those in which it differs."""
+        listener = ListenerCore(self.hub, self, specs, replace(self.options, **options), inherit)
         self._keep(listener)
         return listener
+
+    def drop(self, endpoint: DialerCore | ListenerCore) -> None:
+        """Close an endpoint and forget it."""
+        endpoint.close()
+        self.endpoints = [each for each in self.endpoints if each is not endpoint]
 
     def _keep(self, endpoint: DialerCore | ListenerCore) -> None:
         """Add an endpoint; those that were closed can go."""
@@ -205,8 +210,8 @@ class SocketCore:
 
     def new_top(self, endpoint: Endpoint) -> ChainTop:
         options = endpoint.options
-        make = Pipe if self._accept_pipe is None else partial(GuardedPipe, self.ask)
-        return make(self.raw, pipe_ids(), options.send_priority, options.recv_priority)
+        make = EndpointPipe if self._accept_pipe is None else partial(GuardedPipe, self.ask)
+        return make(endpoint, self.raw, pipe_ids(), options.send_priority, options.recv_priority)
 
     def connected(self, top: ChainTop, endpoint: Endpoint) -> None:
         self._tell(EventKind.CONNECTED, endpoint, top, None)
@@ -228,15 +233,14 @@ class SocketCore:
         accept = self._accept_pipe
         assert accept is not None
 
-        def decide() -> None:
-            verdict = False
-            try:
-                verdict = accept(info)
-            except Exception:
-                logger("socket").exception("accept_pipe raised, and %s is refused", info)
-            self.hub.post(lambda: answered(verdict))
+        def verdict(given: object) -> None:
+            if not isinstance(given, bool):
+                fault = given if isinstance(given, Exception) else None
+                text = "accept_pipe gave %r, which is neither True nor False: %s is refused"
+                logger("socket").error(text, given, info, exc_info=fault)
+            answered(given is True)
 
-        self.hub.outside(decide)
+        self.hub.ask(lambda: accept(info), verdict)
 
     def listen_to_events(self) -> EventQueue:
         """A fresh queue of what happens to connections from now on."""
@@ -262,11 +266,17 @@ class SocketCore:
             log.debug("%s: %s", self.pattern.name, event)
 
     def _info(self, pipe: Pipe) -> PipeInfo:
-        return PipeInfo.of(pipe, lambda: self.hub.lock)
+        assert isinstance(pipe, EndpointPipe)
+        return PipeInfo.of(pipe, pipe.endpoint, lambda: self.hub.lock)
 
     def pipes(self) -> list[PipeInfo]:
         """The peers that are connected now."""
         return [self._info(pipe) for pipe in self.raw.pipes.values()]
+
+    def pipe(self, number: int) -> PipeInfo | None:
+        """The peer with that id, if it is still connected."""
+        pipe = self.raw.pipes.get(number)
+        return None if pipe is None else self._info(pipe)
 
     def unsent(self) -> int:
         """Bytes accepted that no kernel has taken yet."""
@@ -298,8 +308,18 @@ class SocketCore:
             queue.close()
 
 
-class GuardedPipe(Pipe):
-    """A pipe that takes part only when the application has agreed."""
+class EndpointPipe(Pipe):
+    """A pipe that an endpoint has brought."""
+
+    __slots__ = ("endpoint",)
+
+    def __init__(self, endpoint: Endpoint, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.endpoint = endpoint
+
+
+class GuardedPipe(EndpointPipe):
+    """One that takes part only when the application has agreed."""
 
     __slots__ = ("_ask",)
 
@@ -311,6 +331,8 @@ class GuardedPipe(Pipe):
 
     def opened(self, record: Capabilities) -> None:
         def answered(verdict: bool) -> None:
+            if not self.expected:
+                return  # it left, or its time was over, while the application thought
             if verdict:
                 super(GuardedPipe, self).opened(record)
             else:

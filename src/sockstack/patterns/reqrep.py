@@ -136,13 +136,12 @@ class Requests(RawReq):
         self, env: Timing, filters: FilterChain | None, stats: Stats, options: Req
     ) -> None:
         super().__init__(env, filters, stats)
-        self._options = options
         self.waiting: dict[bytes, ReqHead] = {}
         self._homeless: deque[ReqHead] = deque()
         self._next_id = env.randbits(31) | FIRST_ID
         self._timer: Cancellable | None = None
         self._alarm = inf
-        self.head = ReqHead(self, options.resend)
+        self.head = ReqHead(self, options)
 
     def ask(self, asker: ReqHead, body: Chunks) -> bool:
         """Send a request for ``asker``; False: no pipe takes one now.
@@ -153,9 +152,9 @@ class Requests(RawReq):
         pipe = self.ring.next()
         if pipe is None:
             self.check()
-            if self._options.fail_no_peers and not self.pipes:
+            if asker.fail_no_peers and not self.pipes:
                 raise NoPeers("nobody is connected", layer="req")
-            if not self._options.best_effort:
+            if not asker.best_effort:
                 return False
         if self.filters is not None:
             body = self.encode(body)
@@ -184,10 +183,6 @@ class Requests(RawReq):
             pipe.sent += 1
             pipe.below.send((asker.unit,))
         return True
-
-    @property
-    def can_put(self) -> bool:
-        return bool(self.ring) or self._options.best_effort
 
     def forget(self, asker: ReqHead) -> None:
         """The request is answered, cancelled or replaced."""
@@ -234,10 +229,10 @@ class Requests(RawReq):
                     asker,
                     PeerAborted("the connection that carried the request was lost", layer="req"),
                 )
-        if self._options.fail_no_peers and not self.pipes:
-            for asker in list(self.waiting.values()):
+        if not self.pipes:
+            for asker in [entry for entry in self.waiting.values() if entry.fail_no_peers]:
                 self._fail(asker, NoPeers("nobody is connected any more", layer="req"))
-            self.head.sendable.open()  # who waits to ask is told
+            self.head.sendable.open()  # who waits to ask, and does so only while somebody is there, is told
         self._house()
 
     def _put_off(self, asker: ReqHead) -> None:
@@ -309,12 +304,15 @@ class ReqHead(Head):
     """A REQ socket, or one context of it: at most one request outstanding."""
 
     name = "req"
-    context_options = frozenset({"resend"})
+    context_options = frozenset({"resend", "best_effort", "fail_no_peers"})
 
-    def __init__(self, requests: Requests, resend: float, socket: Head | None = None) -> None:
+    def __init__(self, requests: Requests, options: Req, socket: Head | None = None) -> None:
         super().__init__()
         self._requests = requests
-        self.resend = resend
+        self._options = options
+        self.resend = options.resend
+        self.best_effort = options.best_effort
+        self.fail_no_peers = options.fail_no_peers
         if socket is not None:
             self.sendable = socket.sendable
         self.id: bytes | None = None
@@ -328,7 +326,7 @@ class ReqHead(Head):
 
     @property
     def can_send(self) -> bool:
-        return self._requests.can_put
+        return bool(self._requests.ring) or self.best_effort
 
     @property
     def can_recv(self) -> bool:
@@ -359,7 +357,7 @@ class ReqHead(Head):
         return None if body is None else Message(body, b"", self.answered_by)
 
     def _context(self) -> Head:
-        return ReqHead(self._requests, self.resend, self)
+        return ReqHead(self._requests, self._options, self)
 
     def close(self) -> None:
         self._requests.forget(self)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections import deque
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, Literal, TypeVar, cast
 
 from ..core.capabilities import Capabilities, CleanEnd, HalfClose, Integrity, Scope, Unit
 from ..core.errors import EndpointError, SockstackError, StackError
@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 NEXT_ADDRESS = 0.25
 """Seconds before the next address is tried beside the last (RFC 8305, section 5)."""
+
+FAMILIES = {"any": socket.AF_UNSPEC, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 
 RECORD = Capabilities(
     Unit.STREAM,
@@ -65,6 +67,17 @@ def join_address(address: Any) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def _literal_family(host: str) -> str | None:
+    """The family of a host that is an address; None: it is a name."""
+    if ":" in host:
+        return "ipv6"
+    try:
+        socket.inet_aton(host)
+    except (OSError, UnicodeError):
+        return None
+    return "ipv4"
+
+
 @dataclass(frozen=True)
 class Tcp(TransportSpec, Spec[Os, Stream]):
     """A TCP connection: a reliable, ordered byte stream with half-close, to anywhere.
@@ -74,6 +87,8 @@ class Tcp(TransportSpec, Spec[Os, Stream]):
             all interfaces, both families, and port 0 (or none) a free port, which the listener then tells. A name with
             several addresses is dialled as RFC 8305 says ("happy eyeballs"): the next address is tried after 250 ms or
             at a failure, and the first to answer wins.
+        family: with ``"ipv4"`` or ``"ipv6"``, a name stands for its addresses of that family, and ``*`` for all
+            interfaces with that family alone.
         nodelay: send small segments at once (``TCP_NODELAY``).
         keepalive: seconds of silence after which the kernel probes the peer, or None.
         backlog: connections that the kernel holds until they are accepted.
@@ -81,6 +96,7 @@ class Tcp(TransportSpec, Spec[Os, Stream]):
 
     address: str
     _: KW_ONLY
+    family: Literal["any", "ipv4", "ipv6"] = "any"
     nodelay: bool = True
     keepalive: float | None = None
     backlog: int = 1024
@@ -89,9 +105,22 @@ class Tcp(TransportSpec, Spec[Os, Stream]):
 
     def __post_init__(self) -> None:
         try:
-            split_address(self.address)
+            host, _ = split_address(self.address)
         except ValueError as error:
             raise StackError(str(error), layer="tcp", field="address") from None
+        if self.family not in FAMILIES:
+            raise StackError(
+                f"tcp knows no family {self.family!r}; there are {', '.join(FAMILIES)}",
+                layer="tcp",
+                field="family",
+            )
+        if self.family != "any" and _literal_family(host) not in (None, self.family):
+            raise StackError(
+                f"{self.address!r} is no address of the family {self.family}",
+                layer="tcp",
+                field="address",
+                mend="Leave the family out, or give an address or a name that has it.",
+            )
 
     @property
     def host(self) -> str:
@@ -163,7 +192,9 @@ class _Dial:
         self._error: SockstackError | None = None
 
         def resolve(flags: int) -> list[Any]:
-            return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+            return socket.getaddrinfo(
+                host, port, family=FAMILIES[spec.family], type=socket.SOCK_STREAM, flags=flags
+            )
 
         try:
             found = resolve(socket.AI_NUMERICHOST | socket.AI_NUMERICSERV)
@@ -191,7 +222,9 @@ class _Dial:
             return
         if isinstance(found, Exception) or not found:
             reason = getattr(found, "strerror", None) or found or "it has no address"
-            self._fail_later(f"cannot resolve {self._spec.host!r}: {reason}")
+            family = self._spec.family
+            wanted = "" if family == "any" else f" to an address of the family {family}"
+            self._fail_later(f"cannot resolve {self._spec.host!r}{wanted}: {reason}")
             return
         first = [entry for entry in found if entry[0] == found[0][0]]
         second = [entry for entry in found if entry[0] != found[0][0]]
@@ -250,14 +283,15 @@ class _Listen:
         host, port = split_address(spec.address)
         what = f"cannot listen on {spec.address}"
         try:
-            if not host and socket.has_dualstack_ipv6():
+            if not host and spec.family == "any" and socket.has_dualstack_ipv6():
                 sock = socket.create_server(
                     ("", port), family=socket.AF_INET6, backlog=spec.backlog, dualstack_ipv6=True
                 )
             else:
                 family, *_, address = socket.getaddrinfo(
-                    host or "0.0.0.0",  # noqa: S104  # all interfaces is what the caller wrote
+                    host or ("::" if spec.family == "ipv6" else "0.0.0.0"),  # noqa: S104  # as it was asked
                     port,
+                    family=FAMILIES[spec.family],
                     type=socket.SOCK_STREAM,
                     flags=socket.AI_PASSIVE,
                 )[0]

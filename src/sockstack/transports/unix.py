@@ -58,7 +58,8 @@ class Unix(TransportSpec, Spec[Os, Stream]):
     Args:
         path: of the socket file, or the abstract name. A file that a dead process left behind is replaced when
             listening; one that somebody listens on is refused. It is removed when the listener closes.
-        abstract: ``path`` is a name without a file, which vanishes with its owner. Linux only.
+        abstract: ``path`` is a name without a file, which vanishes with its owner. It is 1 to 107 octets of any value,
+            as :func:`os.fsdecode` makes text of them; in a URL they are percent-encoded. Linux only.
         mode: permissions of the file, or None for what the umask leaves.
         backlog: connections that the kernel holds until they are accepted.
     """
@@ -79,7 +80,7 @@ class Unix(TransportSpec, Spec[Os, Stream]):
             problem = "the path is empty"
         elif len(os.fsencode(self.path)) > LONGEST_PATH:
             problem = f"the path is longer than the {LONGEST_PATH} bytes the system takes"
-        elif "\0" in self.path:
+        elif "\0" in self.path and not self.abstract:
             problem = "the path holds a NUL"
         if problem is not None:
             raise StackError(f"unix {self.path!r}: {problem}", layer="unix", field="path")

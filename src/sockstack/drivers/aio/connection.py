@@ -8,6 +8,7 @@ from typing import Any, TypeVar, overload
 
 from ...core.connection import ConnectionCore
 from ...core.errors import Closed, Deadline, EndOfStream, Owned
+from ...core.head import as_body
 from ...core.interfaces import Message, Mux, Stream
 from ...core.junction import Gate
 from ...core.life import State
@@ -152,7 +153,7 @@ class MessageConnection(Connection):
             Deadline: there was no room in time; it is not accepted.
             LocalProtocolError: our output has ended, or the payload cannot go through a layer.
         """
-        body = data if type(data) is bytes else bytes(data)
+        body = as_body(data)
         core = self._mine()
         core.check_size(body)
         if not core.offer(body):
@@ -209,7 +210,7 @@ class StreamConnection(Connection):
 
     async def send(self, data: bytes | bytearray | memoryview, timeout: Timeout = DEFAULT) -> None:
         """Send bytes, all of them; returns when they are accepted: queued or written."""
-        body = data if type(data) is bytes else bytes(data)
+        body = as_body(data)
         core = self._mine()
         if not core.offer(body):
             await self._wait(lambda: core.offer(body) or None, core.sendable, timeout, "send")

@@ -9,8 +9,8 @@ from ...core.interfaces import Message, Pattern, Pipe
 from ...core.spec import Same, Spec, layers_of
 from ...patterns.device import Device as DeviceCore
 from ...patterns.device import check_pair
-from ..socket_core import SocketOptions, build_filters
-from .socket import Socket
+from ..socket_core import build_filters
+from .socket import Socket, SocketOptions
 
 __all__ = ["Device"]
 

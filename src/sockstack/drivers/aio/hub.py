@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import os
 import threading
 import weakref
@@ -97,6 +98,7 @@ class AsyncioHub(BaseHub):
         self._woken = False
         self._deadlines: dict[Callable[[], None], float] = {}
         self._alarm: asyncio.TimerHandle | None = None
+        self._questions: set[asyncio.Task[None]] = set()
 
     def watch(
         self,
@@ -127,9 +129,25 @@ class AsyncioHub(BaseHub):
         finally:
             self.turning = False
 
-    def outside(self, call: Callable[[], None]) -> None:
-        """Make a call of the application's, soon."""
-        self.loop.call_soon(self.turn, call)
+    def ask(self, question: Callable[[], object], answer: Callable[[object], None]) -> None:
+        """Make a call of the application's, soon, and await what it returns if it can be awaited.
+
+        ``answer`` gets what came of it, or the exception.
+        """
+
+        async def call() -> None:
+            reply: object
+            try:
+                reply = question()
+                if inspect.isawaitable(reply):
+                    reply = await reply
+            except Exception as error:
+                reply = error
+            self.turn(lambda: answer(reply))
+
+        task = self.loop.create_task(call(), name="sockstack-ask")
+        self._questions.add(task)
+        task.add_done_callback(self._questions.discard)
 
     def wake(self) -> None:
         if self._woken:

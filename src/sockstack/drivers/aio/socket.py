@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 from ...core.errors import Closed, Deadline
 from ...core.interfaces import CanContext, Os, Pattern, Pipe
-from ...core.junction import PRIORITY
 from ...core.log import logger
 from ...core.spec import Spec
-from ..endpoints import DialerCore, EndpointOptions, ListenerCore
-from ..events import AcceptPipe, PipeInfo
+from ..endpoints import DialerCore, DialOptions, EndpointOptions, ListenerCore, ListenOptions
+from ..events import AcceptPipeAsync, PipeInfo
 from ..handles import Dialer, Listener
 from ..hub import FORKED
-from ..socket_core import SocketCore
-from ..timeouts import DEFAULT, Timeout
+from ..socket_core import CommonOptions, SocketCore
+from ..timeouts import DEFAULT, Timeout, check_seconds
 from .events import Events
 from .hub import AsyncioHub, current_hub
 from .talker import Context, Talker
 
-__all__ = ["Socket"]
+__all__ = ["Socket", "SocketOptions"]
 
 P = TypeVar("P")
 P_co = TypeVar("P_co", covariant=True)
 T = TypeVar("T")
+
+
+class SocketOptions(CommonOptions, total=False):
+    """The options of a socket, for whoever makes some and hands them on."""
+
+    accept_pipe: AcceptPipeAsync | None
 
 
 class Socket(Talker[P_co]):
@@ -41,9 +46,10 @@ class Socket(Talker[P_co]):
         reconnect_min: float = 0.1,
         reconnect_max: float = 5.0,
         handshake: float = 10.0,
-        accept_pipe: AcceptPipe | None = None,
+        accept_pipe: AcceptPipeAsync | None = None,
     ) -> None:
-        """Make a socket, and dial or listen at once if told to. The arguments are those of the blocking socket.
+        """Make a socket, and dial or listen at once if told to. The arguments are those of the blocking socket;
+        ``accept_pipe`` may be a coroutine function here, which holds up nobody.
 
         Raises:
             StackError: the stack is refused; nothing was opened.
@@ -51,6 +57,8 @@ class Socket(Talker[P_co]):
             RuntimeError: no loop runs.
         """
         super().__init__(timeout)
+        check_seconds("timeout", timeout)
+        check_seconds("linger", linger)
         options = EndpointOptions(reconnect_min, reconnect_max, handshake)
         self.linger = linger
         self._closed = False
@@ -67,86 +75,65 @@ class Socket(Talker[P_co]):
                 self._core.close(orderly=False)
                 raise
 
-    def dial(
-        self,
-        where: str | Spec[Os, Pipe],
-        *,
-        reconnect_min: float | None = None,
-        reconnect_max: float | None = None,
-        handshake: float | None = None,
-        send_priority: int = PRIORITY,
-        recv_priority: int = PRIORITY,
-    ) -> Dialer:
+    def dial(self, where: str | Spec[Os, Pipe], **options: Unpack[DialOptions]) -> Dialer:
         """Keep a connection to an address. Returns at once and goes on trying.
 
         Args:
             where: a URL, or the stack below the pattern.
-            reconnect_min, reconnect_max: instead of the socket's, in seconds.
-            handshake: instead of the socket's, in seconds.
-            send_priority, recv_priority: the place of this address's peers among those of the socket, 1 (served first)
-                to 16: what is sent goes to the best that is ready, and what arrived from the best is received first.
+            options: ``reconnect_min``, ``reconnect_max`` and ``handshake``, where they differ from the socket's;
+                ``send_priority`` and ``recv_priority``, the place of this address's peers among those of the socket, 1
+                (served first) to 16: what is sent goes to the best that is ready, and what arrived from the best is
+                received first.
 
         Raises:
             StackError: the stack is refused.
         """
         specs = self._adopt(where)
-        core = self._core.add_dialer(
-            specs,
-            reconnect_min=reconnect_min,
-            reconnect_max=reconnect_max,
-            handshake=handshake,
-            send_priority=send_priority,
-            recv_priority=recv_priority,
-        )
+        core = self._core.add_dialer(specs, **options)
         return Dialer(core)
 
-    async def reach(self, where: str | Spec[Os, Pipe], within: float) -> Dialer:
-        """Dial, and wait for the first connection.
+    async def reach(
+        self, where: str | Spec[Os, Pipe], within: float, **options: Unpack[DialOptions]
+    ) -> Dialer:
+        """Dial, and wait for the first connection. If there is none, the address is given up.
+
+        The arguments are those of :meth:`dial`; ``within`` is seconds.
 
         Raises:
             SockstackError: why the first attempt failed.
             Deadline: nothing was decided in time.
         """
         specs = self._adopt(where)
-        core = self._core.add_dialer(specs)
-        await self._wait(core.outcome, self._head.sendable, within, "dial")
+        core = self._core.add_dialer(specs, **options)
+        try:
+            await self._wait(core.outcome, self._head.sendable, within, "dial")
+        except BaseException:
+            self._core.drop(core)
+            raise
         return Dialer(core)
 
-    def listen(
-        self,
-        where: str | Spec[Os, Pipe],
-        *,
-        handshake: float | None = None,
-        send_priority: int = PRIORITY,
-        recv_priority: int = PRIORITY,
-    ) -> Listener:
+    def listen(self, where: str | Spec[Os, Pipe], **options: Unpack[ListenOptions]) -> Listener:
         """Accept connections on an address.
 
         Args:
             where: a URL, or the stack below the pattern.
-            handshake: instead of the socket's, in seconds.
-            send_priority, recv_priority: the place of this address's peers among those of the socket, 1 (served first)
-                to 16: what is sent goes to the best that is ready, and what arrived from the best is received first.
+            options: ``handshake``, where it differs from the socket's; ``send_priority`` and ``recv_priority`` as in
+                :meth:`dial`.
 
         Raises:
             StackError: the stack is refused.
             EndpointError: the address cannot be bound.
         """
         specs = self._adopt(where)
-        core = self._core.add_listener(
-            specs,
-            inherit=False,
-            handshake=handshake,
-            send_priority=send_priority,
-            recv_priority=recv_priority,
-        )
+        core = self._core.add_listener(specs, inherit=False, **options)
         return Listener(core)
 
     def context(self: Socket[CanContext], **options: float) -> Context[P_co]:
         """A context of its own state over this socket's pipes.
 
         Args:
-            options: those of the pattern that may differ here: ``resend`` of a REQ, ``survey_time`` of a SURVEYOR.
+            options: those of the pattern that may differ here: of a REQ ``resend``, ``best_effort`` and
+                ``fail_no_peers``, of a SURVEYOR ``survey_time``.
 
         Raises:
             LocalProtocolError: the pattern has no contexts, or they have no such option.
@@ -173,6 +160,10 @@ class Socket(Talker[P_co]):
     def pipes(self) -> list[PipeInfo]:
         """The peers that are connected now."""
         return self._core.pipes()
+
+    def pipe(self, number: int) -> PipeInfo | None:
+        """The peer with that id, :attr:`Message.pipe <sockstack.Message.pipe>` for example; None if it has left."""
+        return self._core.pipe(number)
 
     @property
     def dialers(self) -> list[Dialer]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Generic, TypeVar
 
 from ...core.errors import Closed, Deadline, SurveyOver
-from ...core.head import Head, Message
+from ...core.head import Head, Message, as_body
 from ...core.interfaces import CanRecv, CanSend, CanSubscribe
 from ...core.junction import Gate
 from ..timeouts import DEFAULT, Default, Timeout
@@ -119,10 +120,11 @@ class Talker(Generic[P_co]):
 
         Raises:
             Deadline: there was no room, or no peer, in time. The message is not accepted.
+            TypeError: ``data`` is no buffer.
             LocalProtocolError: the pattern has nothing to send now (REP without a request).
             Closed: the socket is closed.
         """
-        body = data if type(data) is bytes else bytes(data)
+        body = data if type(data) is bytes else as_body(data)
         outbox = self._outbox
         if outbox is not None and len(body) <= LARGE and (outbox or self._head.flowing):
             if len(outbox) >= COLLECTED and self._drain() is None:
@@ -145,7 +147,7 @@ class Talker(Generic[P_co]):
         Raises:
             Deadline: not all were accepted in time; ``error.accepted`` says how many were.
         """
-        batch = [body if type(body) is bytes else bytes(body) for body in bodies]
+        batch = [body if type(body) is bytes else as_body(body) for body in bodies]
         head = self._head
         await self._settle(timeout)
         done = 0
@@ -163,8 +165,12 @@ class Talker(Generic[P_co]):
     async def send_message(
         self: Talker[CanSend], message: Message, timeout: Timeout = DEFAULT
     ) -> None:
-        """Send a message with a header; only raw sockets look at the header."""
+        """Send a message with what stands beside it: of a raw socket the header, of a PAIR1 with many peers the pipe.
+
+        Raises like :meth:`send`.
+        """
         head = self._head
+        message = replace(message, body=as_body(message.body))
         await self._settle(timeout)
         if not head.offer_message(message):
             await self._wait(

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, overload
 
 from ...core.connection import ConnectionCore
 from ...core.errors import Closed, Deadline, EndOfStream, Owned
+from ...core.head import as_body
 from ...core.interfaces import Message, Mux, Stream
 from ...core.junction import Gate
 from ...core.life import State
@@ -172,7 +173,7 @@ class MessageConnection(Connection):
             Deadline: there was no room in time; it is not accepted.
             LocalProtocolError: our output has ended, or the payload cannot go through a layer.
         """
-        body = data if type(data) is bytes else bytes(data)
+        body = as_body(data)
         core = self._core
         with self._lock():
             core.check_size(body)
@@ -235,7 +236,7 @@ class StreamConnection(Connection):
 
     def send(self, data: bytes | bytearray | memoryview, timeout: Timeout = DEFAULT) -> None:
         """Send bytes, all of them; returns when they are accepted: queued or written."""
-        body = data if type(data) is bytes else bytes(data)
+        body = as_body(data)
         core = self._core
         with self._lock():
             if not core.offer(body):

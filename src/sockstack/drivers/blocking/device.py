@@ -11,8 +11,8 @@ from ...core.junction import Gate
 from ...core.spec import Same, Spec, layers_of
 from ...patterns.device import Device as DeviceCore
 from ...patterns.device import check_pair
-from ..socket_core import SocketOptions, build_filters
-from .socket import Socket
+from ..socket_core import build_filters
+from .socket import Socket, SocketOptions
 
 __all__ = ["Device"]
 

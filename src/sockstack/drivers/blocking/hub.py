@@ -169,8 +169,20 @@ class BlockingHub(BaseHub):
         if wake in self._followers:
             self._followers.remove(wake)
 
-    def outside(self, call: Callable[[], None]) -> None:
-        """Under the lock: have whoever leads make a call of the application's, with the lock free."""
+    def ask(self, question: Callable[[], object], answer: Callable[[object], None]) -> None:
+        """Under the lock: have whoever leads make a call of the application's, with the lock free.
+
+        ``answer`` gets what it returned, or its exception.
+        """
+
+        def call() -> None:
+            reply: object
+            try:
+                reply = question()
+            except Exception as error:
+                reply = error
+            self.post(lambda: answer(reply))
+
         self._outside.append(call)
         self.need(self._outside, True)
         self.wake()
@@ -201,6 +213,10 @@ class BlockingHub(BaseHub):
         while True:
             if self.closed:
                 raise Closed(self.why)
+            if timeout is not None and timeout <= 0 and leadership.state is not FREE:
+                raise Deadline(
+                    f"{what}: nothing within 0 s"
+                )  # to push aside who leads takes longer
             leads = False
             try:
                 action = leadership.enter()

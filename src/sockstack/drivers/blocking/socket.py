@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+import inspect
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
-from ...core.errors import Closed, Deadline
+from ...core.errors import Closed, Deadline, StackError
 from ...core.interfaces import CanContext, Os, Pattern, Pipe
-from ...core.junction import PRIORITY
 from ...core.log import logger
 from ...core.spec import Spec
-from ..endpoints import DialerCore, EndpointOptions, ListenerCore
+from ..endpoints import DialerCore, DialOptions, EndpointOptions, ListenerCore, ListenOptions
 from ..events import AcceptPipe, PipeInfo
 from ..handles import Dialer, Listener
 from ..hub import FORKED
-from ..socket_core import SocketCore
-from ..timeouts import DEFAULT, Timeout
+from ..socket_core import CommonOptions, SocketCore
+from ..timeouts import DEFAULT, Timeout, check_seconds
 from .burst import Outbox
 from .events import Events
 from .exit import close_at_exit
 from .hub import BlockingHub
 from .talker import Context, Talker
 
-__all__ = ["Socket"]
+__all__ = ["Socket", "SocketOptions"]
 
 P = TypeVar("P")
 P_co = TypeVar("P_co", covariant=True)
 T = TypeVar("T")
+
+
+class SocketOptions(CommonOptions, total=False):
+    """The options of a socket, for whoever makes some and hands them on."""
+
+    accept_pipe: AcceptPipe | None
 
 
 class Socket(Talker[P_co]):
@@ -56,8 +62,8 @@ class Socket(Talker[P_co]):
             reconnect_min, reconnect_max: bounds in seconds of the random pause before a lost or refused connection is
                 dialled again; it doubles from the one to the other.
             handshake: seconds within which all layers of a connection must be open.
-            accept_pipe: asked about each peer before it takes part; False refuses it. It is called by whichever thread
-                leads the socket, without any lock, and holds up the other peers while it thinks.
+            accept_pipe: asked about each peer before it takes part; only True lets it in. It is called by whichever
+                thread leads the socket, without any lock, and holds up the other peers while it thinks.
             beside: live on the hub of that socket: one leader serves both. Either may be closed first.
 
         Raises:
@@ -65,6 +71,14 @@ class Socket(Talker[P_co]):
             EndpointError: the address to listen on cannot be bound.
         """
         super().__init__(timeout)
+        check_seconds("timeout", timeout)
+        check_seconds("linger", linger)
+        if inspect.iscoroutinefunction(accept_pipe):
+            raise StackError(
+                "nobody awaits accept_pipe here: a blocking socket takes a plain function",
+                layer="socket",
+                field="accept_pipe",
+            )
         options = EndpointOptions(reconnect_min, reconnect_max, handshake)
         self._core = SocketCore(pattern, options, BlockingHub, accept_pipe)
         self.linger = linger
@@ -89,44 +103,41 @@ class Socket(Talker[P_co]):
         *,
         wait: bool = False,
         timeout: Timeout = DEFAULT,
-        reconnect_min: float | None = None,
-        reconnect_max: float | None = None,
-        handshake: float | None = None,
-        send_priority: int = PRIORITY,
-        recv_priority: int = PRIORITY,
+        **options: Unpack[DialOptions],
     ) -> Dialer:
         """Keep a connection to an address. Returns at once and goes on trying.
 
         Args:
             where: a URL, or the stack below the pattern.
             wait: wait for the first success, so many seconds as ``timeout`` says.
-            reconnect_min, reconnect_max: instead of the socket's, in seconds.
-            handshake: instead of the socket's, in seconds.
-            send_priority, recv_priority: the place of this address's peers among those of the socket, 1 (served first)
-                to 16: what is sent goes to the best that is ready, and what arrived from the best is received first.
+            options: ``reconnect_min``, ``reconnect_max`` and ``handshake``, where they differ from the socket's;
+                ``send_priority`` and ``recv_priority``, the place of this address's peers among those of the socket, 1
+                (served first) to 16: what is sent goes to the best that is ready, and what arrived from the best is
+                received first.
 
         Raises:
             StackError: the stack is refused.
-            Deadline: ``wait`` was asked for, and nobody was reached in time; it goes on trying.
+            Deadline: ``wait`` was asked for, and nobody was reached in time; it goes on trying. Its cause is why the
+                last attempt has failed.
         """
         specs = self._core.check(where)
         hub = self._adopt(specs)
         with hub.lock:
-            core = self._core.add_dialer(
-                specs,
-                reconnect_min=reconnect_min,
-                reconnect_max=reconnect_max,
-                handshake=handshake,
-                send_priority=send_priority,
-                recv_priority=recv_priority,
-            )
+            core = self._core.add_dialer(specs, **options)
             hub.leave()
             if wait:
-                self._wait(core.is_up, self._head.sendable, timeout, "dial")
+                try:
+                    self._wait(core.is_up, self._head.sendable, timeout, "dial")
+                except Deadline as error:
+                    raise error from core.error
         return Dialer(core, lambda: hub.lock)
 
-    def reach(self, where: str | Spec[Os, Pipe], within: float) -> Dialer:
-        """Dial, and wait for the first connection.
+    def reach(
+        self, where: str | Spec[Os, Pipe], within: float, **options: Unpack[DialOptions]
+    ) -> Dialer:
+        """Dial, and wait for the first connection. If there is none, the address is given up.
+
+        The arguments are those of :meth:`dial`; ``within`` is seconds.
 
         Raises:
             SockstackError: why the first attempt failed.
@@ -135,8 +146,12 @@ class Socket(Talker[P_co]):
         specs = self._core.check(where)
         hub = self._adopt(specs)
         with hub.lock:
-            core = self._core.add_dialer(specs)
-            self._wait(core.outcome, self._head.sendable, within, "dial")
+            core = self._core.add_dialer(specs, **options)
+            try:
+                self._wait(core.outcome, self._head.sendable, within, "dial")
+            except BaseException:
+                self._core.drop(core)
+                raise
         return Dialer(core, lambda: hub.lock)
 
     def listen(
@@ -144,18 +159,15 @@ class Socket(Talker[P_co]):
         where: str | Spec[Os, Pipe],
         *,
         inherit: bool = False,
-        handshake: float | None = None,
-        send_priority: int = PRIORITY,
-        recv_priority: int = PRIORITY,
+        **options: Unpack[ListenOptions],
     ) -> Listener:
         """Accept connections on an address.
 
         Args:
             where: a URL, or the stack below the pattern.
             inherit: a forked child goes on accepting on the same descriptor.
-            handshake: instead of the socket's, in seconds.
-            send_priority, recv_priority: the place of this address's peers among those of the socket, 1 (served first)
-                to 16: what is sent goes to the best that is ready, and what arrived from the best is received first.
+            options: ``handshake``, where it differs from the socket's; ``send_priority`` and ``recv_priority`` as in
+                :meth:`dial`.
 
         Raises:
             StackError: the stack is refused.
@@ -164,13 +176,7 @@ class Socket(Talker[P_co]):
         specs = self._core.check(where)
         hub = self._adopt(specs)
         with hub.lock:
-            core = self._core.add_listener(
-                specs,
-                inherit,
-                handshake=handshake,
-                send_priority=send_priority,
-                recv_priority=recv_priority,
-            )
+            core = self._core.add_listener(specs, inherit, **options)
             hub.leave()
         return Listener(core, lambda: hub.lock)
 
@@ -178,7 +184,8 @@ class Socket(Talker[P_co]):
         """A context of its own state over this socket's pipes.
 
         Args:
-            options: those of the pattern that may differ here: ``resend`` of a REQ, ``survey_time`` of a SURVEYOR.
+            options: those of the pattern that may differ here: of a REQ ``resend``, ``best_effort`` and
+                ``fail_no_peers``, of a SURVEYOR ``survey_time``.
 
         Raises:
             LocalProtocolError: the pattern has no contexts, or they have no such option.
@@ -209,6 +216,12 @@ class Socket(Talker[P_co]):
         with self._hub.lock:
             self._look()
             return self._core.pipes()
+
+    def pipe(self, number: int) -> PipeInfo | None:
+        """The peer with that id, :attr:`Message.pipe <sockstack.Message.pipe>` for example; None if it has left."""
+        with self._hub.lock:
+            self._look()
+            return self._core.pipe(number)
 
     @property
     def dialers(self) -> list[Dialer]:

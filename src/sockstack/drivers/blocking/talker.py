@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ...core.errors import Closed, Deadline, SurveyOver
-from ...core.head import Head, Message
+from ...core.head import Head, Message, as_body
 from ...core.interfaces import CanRecv, CanSend, CanSubscribe
 from ...core.junction import Gate
 from ..timeouts import DEFAULT, Default, Timeout
@@ -150,11 +151,12 @@ class Talker(Generic[P_co]):
 
         Raises:
             Deadline: there was no room, or no peer, in time. The message is not accepted.
+            TypeError: ``data`` is no buffer.
             LocalProtocolError: the pattern has nothing to send now (REP without a request).
             Closed: the socket is closed.
         """
         outbox = self._outbox
-        body = data if type(data) is bytes else bytes(data)
+        body = data if type(data) is bytes else as_body(data)
         if outbox is not None:
             if outbox.on and len(body) <= SMALL and len(outbox.messages) < FULL:
                 outbox.messages.append(body)
@@ -179,7 +181,7 @@ class Talker(Generic[P_co]):
         Raises:
             Deadline: not all were accepted in time; ``error.accepted`` says how many were.
         """
-        batch = [body if type(body) is bytes else bytes(body) for body in bodies]
+        batch = [body if type(body) is bytes else as_body(body) for body in bodies]
         head, hub = self._head, self._hub
         done = 0
         with hub.lock:
@@ -198,8 +200,12 @@ class Talker(Generic[P_co]):
                 hub.leave()
 
     def send_message(self: Talker[CanSend], message: Message, timeout: Timeout = DEFAULT) -> None:
-        """Send a message with a header; only raw sockets look at the header."""
+        """Send a message with what stands beside it: of a raw socket the header, of a PAIR1 with many peers the pipe.
+
+        Raises like :meth:`send`.
+        """
         head, hub = self._head, self._hub
+        message = replace(message, body=as_body(message.body))
         with hub.lock:
             self._settle(timeout)
             if not head.offer_message(message):
