@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -253,13 +252,6 @@ def test_less_than_was_asked_for_is_a_failure() -> None:
         receive(Silent(), 0)
 
 
-def test_ctrl_c_ends_it_without_a_word() -> None:
-    with cat("--rep", "-L", "0", "-v") as run:
-        run.listening()
-        run.process.send_signal(signal.SIGINT)
-        assert run.end() == (130, b"", "")
-
-
 def test_nobody_reads_what_is_printed() -> None:
     with cat("--pull", "-L", "0", "-v") as pull:
         address = pull.listening()
@@ -294,6 +286,9 @@ def test_nobody_reads_what_is_printed() -> None:
         (["req(raw=true) | sp | tcp(h:1)"], "this req is raw"),
         (["--req", "-l", "1", "--key", "k"], "no address has it: write tls+tcp://"),
         (["--req", "tpc://h:1"], "Did you mean tcp"),
+        (["--req", "h:1"], "Write tcp://h:1."),
+        (["--req", "./x"], "Write ipc://./x."),
+        (["--req", "sp"], "sp has no transport"),
         (["req | tcp(h:1)"], "Put Sp() between Req and Tcp."),
         (["--req", "tls+tcp://h:1", "--key", "k"], "a key without a certificate"),
     ],

@@ -32,7 +32,9 @@ PATIENCE = 20
 
 
 @contextmanager
-def device(*arguments: str, sides: int = 2) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+def device(
+    *arguments: str, sides: int = 2, says: str = ""
+) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     """The command at work, and the addresses of its sides; afterwards it is stopped by Ctrl-C, and must say so."""
     listening = [f"--{side}-listen=tcp://127.0.0.1:0" for side in ("front", "back")[:sides]]
     with subprocess.Popen(
@@ -50,6 +52,7 @@ def device(*arguments: str, sides: int = 2) -> Iterator[tuple[subprocess.Popen[s
             _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, said
     assert "messages passed on" in said
+    assert said.endswith(f"{says}\n")
 
 
 def await_peers(process: subprocess.Popen[str], count: int) -> None:
@@ -86,6 +89,29 @@ def test_pipeline_and_inside() -> None:
     ):
         push.send(b"guarded from here on")
         assert pull.recv() == b"guarded from here on"
+
+
+def test_what_the_filters_inside_refuse_is_counted() -> None:
+    with (
+        device("pair1", "--inside", "checksum", says=", 1 refused inside") as (_, (front, back)),
+        connected(Pair1(), front) as one,
+        connected(Pair1(), back) as other,
+    ):
+        one.send(b"there and back")
+        guarded = other.recv()
+        for body in (b"garbage", guarded):
+            other.send(body)
+        assert one.recv() == b"there and back"
+
+
+def test_who_is_refused_is_said_with_the_reason() -> None:
+    with device("pipeline", "-v") as (process, (front, _)), Socket(Pull(), dial=front):
+        assert process.stderr is not None
+        line = ""
+        while ": refused" not in line:
+            line = process.stderr.readline()
+    assert line.startswith("sockstack device: pull: refused 127.0.0.1:")
+    assert "the peer is pull (0x0051), and only push (0x0050) fits here" in line
 
 
 def test_survey() -> None:
@@ -132,6 +158,16 @@ def test_bus_reflects() -> None:
             bus.close()
 
 
+BOTH = ("pair1", "--front-dial", "tcp://h:1", "--back-dial", "tcp://h:1")
+
+
+def test_what_is_probably_not_meant_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    where = ["--front-dial", "tls+tcp://h:1?tls.verify=false", "--back-dial", "sp"]
+    assert main(["device", "pair1", *where]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("sockstack device: warning: Tls(verify=False) takes any certificate")
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -144,6 +180,21 @@ def test_bus_reflects() -> None:
             "ttl is 1 to 255",
         ),
         (["bus", "--front-listen", "tls | inproc(x)"], "Tls needs"),
+        (["bus", "--front-dial", "tcp(h:1)"], "Put Sp() between Bus and Tcp."),
+        (["bus", "--front-dial", "sp"], "sp has no transport"),
+        (["bus", "--front-dial", "bus | sp | tcp(h:1)"], "this one has two: Bus and Bus"),
+        (["bus", "--front-dial", "sp | tcp(h)"], "it needs a host and a port"),
+        (["bus", "--front-dial", "sp | tcp(h:1"], "expected , or )"),
+        (["bus", "--front-dial", "sp | tcp://h:1"], "this is a URL"),
+        (["bus", "--front-dial", "h:1"], "Write tcp://h:1."),
+        (["bus", "--front-dial", "5555"], "Write tcp://127.0.0.1:5555."),
+        (["bus", "--front-dial", "/run/x"], "Write ipc:///run/x."),
+        (["bus", "--front-listen", "tls+tcp://h:1"], "to listen takes a certificate"),
+        ([*BOTH, "--inside", ""], "expected the name of a layer"),
+        ([*BOTH, "--inside", "checksun"], "Did you mean checksum?"),
+        ([*BOTH, "--inside", "checksum | req"], "and req is none"),
+        ([*BOTH, "--inside", "tcp://h:1"], "and tcp is none"),
+        ([*BOTH, "--inside", "prefix"], "and prefix is none"),
     ],
 )
 def test_wrong_usage(

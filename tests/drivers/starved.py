@@ -8,9 +8,11 @@ import socket
 import sys
 from typing import Any
 
+import pytest
+
 from sockstack import Rep, Req, Sp, Tcp
 
-from .both import DRIVERS, Driver, in_thread, until
+from .both import DRIVERS, BlockingDriver, Driver, in_thread, until
 from .conftest import PATIENCE
 
 HELLO = bytes.fromhex("0053500000300000")
@@ -32,6 +34,9 @@ async def starve(driver: Driver) -> None:
     await before.reach(Sp() | Tcp(listener.address), PATIENCE)
     await ask(before, rep)
     host, _, port = listener.address.rpartition(":")
+    waiting = driver.listen(Tcp("127.0.0.1:0"), timeout=PATIENCE)
+    early = driver.keep(await driver.dial(Tcp(waiting.address)))
+    await until(lambda: waiting._core._ready)
     comers = [socket.socket() for _ in range(5)]
     taken = [os.dup(0)]
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -41,6 +46,9 @@ async def starve(driver: Driver) -> None:
             taken.append(os.dup(0))
     except OSError:
         pass
+    if isinstance(driver, BlockingDriver):
+        with pytest.raises(OSError, match="Too many open files"):  # each connection gets a hub
+            await waiting.accept()
     for comer in comers:
         comer.connect((host, int(port)))
         comer.sendall(HELLO)
@@ -55,6 +63,9 @@ async def starve(driver: Driver) -> None:
             comer.settimeout(PATIENCE)
             assert len(await in_thread(comer.recv, 8)) == 8
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    accepted = driver.keep(await waiting.accept())
+    await early.send(b"still there")
+    assert await accepted.recv() == b"still there"
     after = driver.socket(Req(), timeout=PATIENCE)
     await after.reach(Sp() | Tcp(listener.address), PATIENCE)
     await ask(after, rep)

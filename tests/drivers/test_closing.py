@@ -8,10 +8,10 @@ import socket
 import pytest
 
 from sockstack import Fd, Prefix, Pull, Push, Rep, Req, Sp, Tcp
-from sockstack.core.errors import Closed, EndOfStream, LocalProtocolError, PeerAborted
+from sockstack.core.errors import Closed, Deadline, EndOfStream, LocalProtocolError, PeerAborted
 
 from .both import Driver, until
-from .conftest import Place, pair
+from .conftest import PATIENCE, Place, pair
 
 MEGABYTE = bytes(range(256)) * 4096
 
@@ -36,6 +36,45 @@ async def test_who_sends_is_woken(driver: Driver) -> None:
     await driver.close(push)
     for result in await asyncio.gather(*waiting, return_exceptions=True):
         assert isinstance(result, Closed)
+
+
+async def test_who_sends_much_is_woken_and_told_what_was_not_accepted(
+    driver: Driver, tcp_silence: str
+) -> None:
+    """Each message was accepted and counted by ``close``, or its send has failed."""
+    push = driver.socket(Push())
+    await push.reach(f"tcp://{tcp_silence}", PATIENCE)
+    body = bytes(2000)
+    refused = 0
+    while refused < 3:  # in a row: the kernel takes no more
+        try:
+            await push.send(body, timeout=0.05)
+            refused = 0
+        except Deadline:
+            refused += 1
+    waiting = [asyncio.create_task(push.send(body)) for _ in range(3)]
+    await until(lambda: driver.waiters(push, push._head.sendable) >= 3)
+    assert await driver.close(push, linger=0) > 0
+    for result in await asyncio.gather(*waiting, return_exceptions=True):
+        assert isinstance(result, Closed)
+
+
+@pytest.mark.parametrize("closes", ["socket", "address"])
+async def test_who_waits_for_the_first_connection_is_woken(driver: Driver, closes: str) -> None:
+    """Also if the hub goes on, for the sake of another socket."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        push = driver.socket(Push())
+        if driver.name == "blocking":
+            driver.socket(Push(), beside=push.target)
+        where = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        waiting = asyncio.create_task(push.reach(where, PATIENCE))
+        await until(lambda: driver.waiters(push, push._head.sendable))
+        if closes == "socket":
+            await driver.close(push)
+        else:
+            push.dialers[0].close()
+        with pytest.raises(Closed):
+            await waiting
 
 
 async def test_who_waits_on_a_context_is_woken(driver: Driver, anywhere: Place) -> None:

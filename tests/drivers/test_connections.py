@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import socket
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sockstack import Fd, Inproc, Line, Prefix, Pull, Push, Sp, Tcp
+from sockstack import Fd, Inproc, Line, Prefix, Pull, Push, Sp, Tcp, Tls
 from sockstack.core.errors import (
     Deadline,
     EndOfStream,
@@ -205,6 +206,21 @@ async def test_detach_attach_and_switch(driver: Driver) -> None:
     raw = driver.keep(await line.detach())
     await raw.send(b"\0\x04last")
     assert await again.recv() == b"last"
+
+
+async def test_layers_that_do_not_open_in_time_end_the_connection(driver: Driver) -> None:
+    """Nobody could go on with half a handshake; the peer sees an end, and nothing stays behind."""
+    near, far = await streams(driver)
+    with pytest.raises(Deadline):
+        await near.attach(Tls(server_name="nobody"), timeout=0.001)
+    with pytest.raises(Owned):
+        await near.send(b"x")
+    assert await driver.close(near) == 0
+    said = b""
+    with contextlib.suppress(PeerAborted, EndOfStream):
+        while True:
+            said += await far.recv()
+    assert said.startswith(b"\x16\x03\x01"), "it had begun"
 
 
 async def test_detach_is_refused_while_units_wait(driver: Driver) -> None:

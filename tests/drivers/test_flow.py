@@ -79,6 +79,21 @@ async def test_push_waits_when_nobody_takes_more_and_goes_on(
         await pull.recv(timeout=0)
 
 
+async def test_nothing_is_done_while_nobody_takes_more(driver: Driver, tcp_silence: str) -> None:
+    """What was collected waits for room, and no thread looks at it again and again."""
+    push = driver.socket(Push())
+    await push.reach(f"tcp://{tcp_silence}", PATIENCE)
+    await fill(push, bytes(1000))
+    if driver.name != "blocking":
+        assert not push._hub._posted
+        return
+    hub = push._hub
+    await until(lambda: not hub._helper.bursts)
+    with pytest.raises(Deadline):
+        await push.send(b"x", timeout=0)
+    assert not hub._helper.bursts
+
+
 async def test_memory_is_bounded_when_nobody_takes_more(driver: Driver, anywhere: Place) -> None:
     """What is held is what the kernel has, a few batches at the receiver, and a batch or a tick's worth here."""
     push, pull = await pair(driver, anywhere, Push(), Pull())

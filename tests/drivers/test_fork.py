@@ -284,6 +284,20 @@ def test_an_inherited_socket_goes_on_with_new_peers() -> None:
             assert alone.address == "fork-not-inherited"
 
 
+def test_an_idle_child_accepts_on_what_it_has_inherited() -> None:
+    """Although it calls nothing: a helper does the work, as in the parent."""
+    with Socket(Rep()) as rep:
+        listener = rep.listen("tcp://127.0.0.1:0", inherit=True)
+        done = os.pipe()
+        with child(lambda: os.read(done[0], 1)):
+            listener.close()
+            with Socket(Req(), dial=listener.url, timeout=PATIENCE) as req:
+                req.wait_for_peers()
+                os.write(done[1], b"x")
+        for fd in done:
+            os.close(fd)
+
+
 def test_a_dialler_does_not_redial_in_the_child() -> None:
     with Socket(Push(), reconnect_min=0.001, reconnect_max=0.001) as push, Socket(Pull()) as pull:
         push.listen(Sp() | Tcp("127.0.0.1:0"), inherit=True)

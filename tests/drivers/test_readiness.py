@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sockstack import Poller, Pull, Push, Ready, Rep, Req, Socket
+from sockstack import Poller, Pub, Pull, Push, Ready, Rep, Req, Socket, Sub
 from sockstack.core.errors import Closed, Deadline, LocalProtocolError
 
 from .both import no_leak, ours
@@ -159,6 +159,49 @@ class TestPoller:
             with pytest.raises(KeyError):
                 poller.remove(pull)
 
+    def test_closed_beside_another_on_its_hub(self) -> None:
+        """The hub goes on; the poller has to look at the socket."""
+        with Socket(Pull()) as stays, Socket(Pull(), beside=stays) as closes:
+            poller = Poller()
+            poller.add(closes)
+
+            def close() -> None:
+                spin(lambda: waits(poller))
+                closes.close()
+
+            closing = threading.Thread(target=close)
+            closing.start()
+            assert poller.wait(timeout=PATIENCE) == [(closes, Ready.RECV)]
+            closing.join()
+            assert closes.closed
+            assert not stays.closed
+
+    def test_who_waits_behind_it_leads_when_it_leaves(self) -> None:
+        """The one that leads stops; the poller is told to go on in its place, but its time is over just then."""
+        pull = Socket(Pull(), timeout=PATIENCE)
+        push = Socket(Push(), timeout=PATIENCE)
+        pull.dial(push.listen("tcp://127.0.0.1:0").url, wait=True)
+        got: list[bytes] = []
+        first = threading.Thread(target=lambda: got.append(pull.recv()))
+        first.start()
+        spin(lambda: pull._hub._polling)
+        release = threading.Event()
+        with pull._hub.lock:  # it is told to lead, and is not quick enough to see it
+            pull._hub._followers.append(release.set)
+        second = threading.Thread(target=lambda: got.append(pull.recv()))
+        second.start()
+        spin(lambda: len(pull._hub._followers) == 2)
+        push.send(b"to the first")
+        first.join()
+        assert release.wait(PATIENCE)
+        with pull._hub.lock:
+            pull._hub.dismiss(release.set)
+        push.send(b"to the second")
+        second.join(PATIENCE)
+        assert got == [b"to the first", b"to the second"]
+        push.close()
+        pull.close()
+
 
 def waits(poller: Poller) -> bool:
     """Whether it has looked, and is at a gate now."""
@@ -253,3 +296,51 @@ class TestDescriptor:
             assert select.select([number], [], [], PATIENCE)[0]
             assert context.recv(timeout=0) == b"question"
             assert not select.select([number], [], [], 0)[0]
+
+    def test_what_is_not_there_any_more_is_not_shown(self) -> None:
+        """Whoever has taken it, or had it dropped."""
+        rep, req = pair(23, Rep(), Req())
+        with rep, req:
+            req.fileno()
+            for number in range(2):
+                req.send(b"%d" % number)
+                assert not shows(req)  # the answer to the one before is dropped
+                rep.send(rep.recv())
+                assert shows(req, PATIENCE)
+            before = rep.context()
+            rep.fileno()
+            after = rep.context()
+            for taker in (before, after):
+                req.send(b"again")
+                assert shows(rep, PATIENCE)
+                assert taker.recv() == b"again"
+                assert not shows(rep)
+        sub, pub = pair(24, Sub(b"a"), Pub())
+        with sub, pub:
+            sub.fileno()
+            pub.send(b"a1")
+            assert shows(sub, PATIENCE)
+            sub.unsubscribe(b"a")
+            assert not shows(sub)
+
+    def test_of_a_closed_socket(self) -> None:
+        pull = Socket(Pull())
+        pull.close()
+        with pytest.raises(Closed):
+            pull.fileno()
+
+    def test_who_takes_all_there_is_does_not_push_the_helper_aside(self) -> None:
+        """It would rest for a while, and what comes next would wait for it."""
+        pull = Socket(Pull())
+        push = Socket(Push(), timeout=PATIENCE)
+        push.dial(pull.listen("tcp://127.0.0.1:0").url, wait=True)
+        with pull, push:
+            pull.fileno()
+            spin(lambda: pull._hub._leadership.helping)
+            for number in range(10):
+                push.send(b"%d" % number)
+                assert shows(pull, PATIENCE)
+                assert pull.recv(timeout=0) == b"%d" % number
+                with pytest.raises(Deadline):
+                    pull.recv(timeout=0)
+                assert pull._hub._leadership.helping

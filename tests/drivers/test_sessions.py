@@ -318,6 +318,18 @@ async def test_over_tcp(driver: Driver) -> None:
     await driver.close(server)
 
 
+async def test_what_a_session_takes_with_it_is_told(driver: Driver) -> None:
+    """By the socket that stands on it, although it has nothing to close any more."""
+    near, far = await pair(driver)
+    push = driver.socket(Push(send_buffer=10), timeout=PATIENCE)
+    push.dial(Sp() | near.stream())
+    for _ in range(5):
+        await push.send(bytes(100))
+    await driver.close(near)
+    assert await driver.close(push) == push.stats()["lost"] == 500
+    await driver.close(far)
+
+
 async def test_a_device_stays_on_its_hub(driver: Driver) -> None:
     """One side of it cannot move to a session's hub, or nothing would be passed on; on a loop there is one hub."""
     client, server = await pair(driver)

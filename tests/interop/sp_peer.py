@@ -13,11 +13,12 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Protocol
 
 from .traffic import messages
 
-__all__ = ["PATIENCE", "Foreign"]
+__all__ = ["PATIENCE", "Foreign", "leave", "say"]
 
 PATIENCE = 30_000
 """Milliseconds that each call may take."""
@@ -89,6 +90,13 @@ def take(socket: Foreign, plan: str) -> None:
         assert socket.recv() == body, f"message {number} of {len(body)} bytes"
 
 
+def gather(socket: Foreign, plan: str) -> None:
+    """Receive, and check that each comes once, in any order."""
+    missing = {sha256(body).digest() for body in messages(plan)}
+    while missing:
+        missing.remove(sha256(socket.recv()).digest())
+
+
 def show(socket: Foreign, plan: str) -> None:
     """Print what comes."""
     for _ in messages(plan):
@@ -125,7 +133,8 @@ def lose(socket: Foreign, plan: str) -> None:
 
 
 PARTS: dict[str, Callable[[Foreign, str], None]] = {
-    part.__name__: part for part in (ask, answer, poll, send, take, show, hold, survey, lose)
+    part.__name__: part
+    for part in (ask, answer, poll, send, take, gather, show, hold, survey, lose)
 }
 
 

@@ -38,35 +38,40 @@ MIXED = matrix([("poly", "pair1"), ("pair1", "poly")], ["tcp"])
 async def test_sizes(
     driver: Driver, start: Start, place: Place, role: str, theirs: str, how: str
 ) -> None:
-    """From none to 1 MiB, and each side's bytes arrive as they were; to 16 MiB where the peer dials plain sockets."""
-    large = how == "listen" and place.url.startswith(("tcp", "ipc"))
-    await exchange(driver, start, "pynng", role, theirs, how, place, "large" if large else "sizes")
+    """From none to 16 MiB, and each side's bytes arrive as they were."""
+    await exchange(driver, start, "pynng", role, theirs, how, place, "large")
 
 
 @pytest.mark.parametrize(
-    ("driver", "role", "theirs"),
+    ROWS,
     [
-        (driver, role, theirs)
-        for role, theirs in (("push", "pull"), ("pull", "push"))
-        for driver in ("blocking", "asyncio")
+        ("blocking", "tcp", "push", "pull", "listen"),
+        ("asyncio", "tcp", "pull", "push", "dial"),
+        ("asyncio", "ipc", "push", "pull", "dial"),
+        ("blocking", "ipc", "pull", "push", "listen"),
+        ("blocking", "abstract", "push", "pull", "dial"),
+        ("asyncio", "tls", "pull", "push", "listen"),
     ],
-    indirect=["driver"],
+    indirect=INDIRECT,
 )
 async def test_a_hundred_thousand_in_order(
-    driver: Driver, start: Start, role: str, theirs: str
+    driver: Driver, start: Start, place: Place, role: str, theirs: str, how: str
 ) -> None:
-    await exchange(driver, start, "pynng", role, theirs, "listen", TCP, "order")
+    await exchange(driver, start, "pynng", role, theirs, how, place, "order")
 
 
 @pytest.mark.parametrize(
-    ("driver", "role", "part"),
-    [("blocking", "pair0", "take"), ("asyncio", "pair1", "send")],
-    indirect=["driver"],
+    ("driver", "place", "role", "how", "part"),
+    [
+        ("asyncio", "abstract", "pair0", "listen", "take"),
+        ("blocking", "tls", "pair1", "dial", "send"),
+    ],
+    indirect=INDIRECT,
 )
 async def test_a_hundred_thousand_between_a_pair(
-    driver: Driver, start: Start, role: str, part: str
+    driver: Driver, start: Start, place: Place, role: str, how: str, part: str
 ) -> None:
-    await exchange(driver, start, "pynng", role, role, "dial", TCP, "order", part)
+    await exchange(driver, start, "pynng", role, role, how, place, "order", part)
 
 
 async def test_our_subscriptions(driver: Driver, start: Start) -> None:

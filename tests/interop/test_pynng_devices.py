@@ -1,14 +1,30 @@
-"""Devices of ours between sockets of NNG, by pynng, in both ways through each."""
+"""Devices of ours between sockets of NNG, by pynng, in both ways through each; and devices of NNG."""
 
 from __future__ import annotations
+
+import sys
+from typing import Any
 
 import pytest
 
 from sockstack import Bus, Pair1, Pub, Pull, Push, Rep, Req, Respondent, Sub, Surveyor
 
 from ..drivers.both import Driver, until
-from .exchange import PATTERNS, TCP, Start, ask, foreign
+from .exchange import (
+    CASES,
+    HOWS,
+    OPPOSITE,
+    PATTERNS,
+    TCP,
+    Start,
+    alternate,
+    ask,
+    converse,
+    foreign,
+    part_of,
+)
 from .places import Place
+from .processes import Process
 from .traffic import PLANS, messages
 
 pytest.importorskip("pynng", reason="pynng is not installed", exc_type=ImportError)
@@ -107,3 +123,94 @@ async def test_a_bus_that_reflects(driver: Driver, start: Start) -> None:
     await until(lambda: len(device.front.pipes) == 2)
     await ask(driver, ours, messages("some"))
     assert device.forwarded == 2 * len(PLANS["some"])
+
+
+# Devices of NNG.
+
+EACH = pytest.mark.parametrize(
+    ("driver", "role", "theirs", "part"),
+    [
+        (alternate(index), role, theirs, part_of(role, HOWS[index % 2]))
+        for index, (role, theirs) in enumerate(CASES)
+        if role != "poly"
+    ],
+    indirect=["driver"],
+)
+"""What we are, what fits to it, and our part."""
+
+
+def raw(role: str) -> Any:
+    """A side of a device of ours."""
+    return type(PATTERNS[role])(raw=True)
+
+
+def device_of_nng(start: Start, front: tuple[str, str, str], back: tuple[str, str, str]) -> Process:
+    """Each side is a pattern, how it meets its peer, and where."""
+    return start(sys.executable, "-m", "tests.interop.pynng_device", *front, *back)
+
+
+def ways(part: str) -> int:
+    """In how many directions each message goes."""
+    return 2 if part in ("ask", "answer") else 1
+
+
+@EACH
+async def test_one_of_theirs(
+    driver: Driver, start: Start, role: str, theirs: str, part: str
+) -> None:
+    """Who is in front is there first, and so nothing is said to nobody."""
+    device = device_of_nng(start, (theirs, "listen", TCP.url), (role, "listen", TCP.url))
+    front, back = await device.line(), await device.line()
+    ours = driver.socket(PATTERNS[role], timeout=30)
+    await ours.reach(front, 30)
+    assert await device.line() == "met"
+    peer = foreign(start, "pynng", theirs, OPPOSITE[part], "dial", back, "large")
+    assert [await peer.line(), await device.line()] == ["dialled", "met"]
+    await converse(driver, part, ours, peer, "large")
+    await peer.rest()
+    await device.rest()
+
+
+@EACH
+async def test_theirs_behind_ours(
+    driver: Driver, start: Start, role: str, theirs: str, part: str
+) -> None:
+    near = driver.device(raw(theirs), raw(role))
+    middle = TCP.of(near.back.listen(TCP.url))
+    far = device_of_nng(start, (theirs, "dial", middle), (role, "listen", TCP.url))
+    dialled, back, met = await far.line(), await far.line(), await far.line()
+    assert [dialled, met] == ["dialled", "met"]
+    await until(lambda: near.back.pipes)
+    ours = driver.socket(PATTERNS[role], timeout=30)
+    await ours.reach(TCP.of(near.front.listen(TCP.url)), 30)
+    await until(lambda: near.front.pipes)
+    peer = foreign(start, "pynng", theirs, OPPOSITE[part], "dial", back, "sizes")
+    assert [await peer.line(), await far.line()] == ["dialled", "met"]
+    await converse(driver, part, ours, peer, "sizes")
+    assert near.forwarded == len(PLANS["sizes"]) * ways(part)
+    await peer.rest()
+    await far.rest()
+
+
+@EACH
+async def test_theirs_before_ours(
+    driver: Driver, start: Start, role: str, theirs: str, part: str
+) -> None:
+    """Theirs dials ours with its back, above with its front."""
+    far = driver.device(raw(theirs), raw(role))
+    middle = TCP.of(far.front.listen(TCP.url))
+    near = device_of_nng(start, (theirs, "listen", TCP.url), (role, "dial", middle))
+    front, dialled = await near.line(), await near.line()
+    assert dialled == "dialled"
+    await until(lambda: far.front.pipes)
+    ours = driver.socket(PATTERNS[role], timeout=30)
+    await ours.reach(front, 30)
+    assert [await near.line(), await near.line()] == ["met", "met"]
+    back = TCP.of(far.back.listen(TCP.url))
+    peer = foreign(start, "pynng", theirs, OPPOSITE[part], "dial", back, "sizes")
+    assert await peer.line() == "dialled"
+    await until(lambda: far.back.pipes)
+    await converse(driver, part, ours, peer, "sizes")
+    assert far.forwarded == len(PLANS["sizes"]) * ways(part)
+    await peer.rest()
+    await near.rest()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sys
 from typing import Any
 
 import pytest
 
-from sockstack import Busy, Message, Pair1, Rep, Req, Respondent, Surveyor, SurveyOver
+from sockstack import Busy, Message, Pair1, Push, Rep, Req, Respondent, Surveyor, SurveyOver
 from sockstack.drivers.events import EventKind
 
 from ..drivers.both import Driver, until
-from .exchange import PATTERNS, TCP, Start, answer, ask, foreign, meet
+from .exchange import HOWS, PATTERNS, TCP, Start, answer, ask, foreign, meet
 from .places import Place
 from .traffic import messages
 
@@ -229,3 +231,68 @@ async def test_a_bus_of_three(driver: Driver, start: Start) -> None:
         for peer in peers:
             peer.tell("answer it")
             assert await ours.recv() == text[::-1].encode()
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="abstract names exist on Linux only")
+
+NAME = f"abstract://sockstack-{os.getpid()}"
+URLS = [
+    pytest.param(f"{NAME}%20a b", marks=linux, id="blanks"),
+    pytest.param(f"{NAME}%00%fF%3F%25%c3%a9/", marks=linux, id="octets"),
+    "tcp://127.0.0.1:0/",
+    "tcp4://127.0.0.1:0",
+    "tcp4://localhost:0/",
+]
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("url", URLS)
+async def test_addresses_mean_the_same(driver: Driver, start: Start, url: str, how: str) -> None:
+    """Who dials takes what the other one tells."""
+    ours = driver.socket(Req(), timeout=30)
+    if how == "listen":
+        peer = foreign(start, "pynng", "rep", "answer", "dial", ours.listen(url).url)
+        assert await peer.line() == "dialled"
+    else:
+        peer = foreign(start, "pynng", "rep", "answer", "listen", url)
+        await ours.reach(await peer.line(), 30)
+    await ask(driver, ours, messages("few"))
+    await peer.rest()
+
+
+@pytest.mark.parametrize(
+    ("driver", "place"),
+    [("blocking", "tcp"), ("asyncio", "ipc"), ("blocking", "abstract"), ("asyncio", "tls")],
+    indirect=True,
+)
+async def test_what_we_send_just_before_close_arrives(
+    driver: Driver, start: Start, place: Place
+) -> None:
+    """A mebibyte from each of many that come, send it, and close at once."""
+    pull = foreign(
+        start, "pynng", "pull", "gather", "listen", place.url, "leaving", place.certificates
+    )
+    url = place.dial(await pull.line())
+    for job in messages("leaving"):
+        push = driver.socket(Push(), dial=url, timeout=30)
+        await push.send(job)
+        assert await driver.close(push) == 0
+    assert await pull.line() == "done"
+
+
+@pytest.mark.parametrize(
+    ("driver", "place"),
+    [("asyncio", "tcp"), ("blocking", "ipc"), ("asyncio", "abstract"), ("blocking", "tls")],
+    indirect=True,
+)
+async def test_and_so_it_does_where_they_dial(driver: Driver, start: Start, place: Place) -> None:
+    """Each of ours listens where the one before it did, and they come again."""
+    push = driver.socket(Push(), timeout=30)
+    url = place.of(push.listen(place.listen))
+    pull = foreign(start, "pynng", "pull", "gather", "dial", url, "leaving", place.certificates)
+    listen = url + place.listen.removeprefix(place.url)
+    for job in messages("leaving"):
+        await push.send(job)
+        assert await driver.close(push) == 0
+        push = driver.socket(Push(), listen=listen, timeout=30)
+    assert [await pull.line(), await pull.line()] == ["dialled", "done"]

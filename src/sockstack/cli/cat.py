@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from ..core.capabilities import Unit
-from ..core.check import lint
-from ..core.spec import LayerSpec, Role, Stack
-from ..core.text import layer_class
+from ..core.registry import layer_class
+from ..core.spec import LayerSpec, Role
 from .cat_options import make_parser, read_options
 from .command import Talk, UsageError, run
 from .formats import FORMATS
-from .peers import Place, anywhere, read_places
+from .peers import Place, anywhere, look_at, read_places
 from .source import chunks, lines, paced
 
 __all__ = ["main", "make_parser"]
@@ -44,13 +43,7 @@ def _cat(args: argparse.Namespace, talk: Talk) -> int:
         raise UsageError("the addresses hold different patterns")
     (top,) = tops
     for place in places:
-        whole: Stack[Any, Any] = Stack((*top, *place.below))
-        if not whole.complete:
-            raise UsageError(
-                f"{place.peer} has no transport: end it with one, as in | tcp(host:port)"
-            )
-        for finding in lint(whole.layers, whole.records):
-            talk.warn(finding)
+        look_at((*top, *place.below), place.peer, talk)
     if top:
         return _with_pattern(args, top, places, talk)
     if len(places) > 1:

@@ -79,6 +79,10 @@ def exchange(
             feeder.join()
     except SockstackError as error:
         raise feeder.error or error from None
+    except KeyboardInterrupt:
+        feeder.stop()
+        connection.close()
+        raise
     else:
         if feeder.error is not None:
             raise feeder.error

@@ -53,7 +53,8 @@ examples, without one:
   sockstack cat --stack 'prefix(4) | tcp(127.0.0.1:5555)'              each line is a message
 
 exit codes: 0 done; 1 failed: nobody was reached, nothing came in time, the connection broke; 2 wrong
-usage, or a stack that is refused; 130 stopped by Ctrl-C; 141 nobody reads the output any more.
+usage, or a stack that is refused; 130 stopped by Ctrl-C; 141 nobody reads the output any more; 143
+stopped by SIGTERM.
 """
 
 USAGE = "sockstack cat [PATTERN] PEER… [OPTION…]"

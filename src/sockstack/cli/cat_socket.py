@@ -77,6 +77,9 @@ def talk_pattern(top: Sequence[LayerSpec], places: Sequence[Place], work: Work, 
         left = socket.close(LINGER)
         if work.bodies is not None:
             _account(socket, talk)
+    except KeyboardInterrupt:
+        socket.close()  # for a moment only; nothing is said, because nothing was asked to be complete
+        raise
     finally:
         socket.close(0)
     if left:

@@ -1,7 +1,7 @@
 """What the commands share: how they read their arguments, talk, and end.
 
 Data goes to standard output, talk to standard error. Exit codes: 0 fine, 1 failed, 2 wrong usage or a refused stack,
-130 stopped by Ctrl-C, 141 nobody reads the output any more.
+130 stopped by Ctrl-C, 141 nobody reads the output any more, 143 stopped by SIGTERM.
 """
 
 from __future__ import annotations
@@ -11,14 +11,27 @@ import contextlib
 import errno
 import importlib
 import logging
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import NoReturn
 
 from ..core.errors import SockstackError, StackError, StackWarning
 
-__all__ = ["FAILED", "FINE", "USAGE", "Parser", "Talk", "UsageError", "run"]
+__all__ = [
+    "FAILED",
+    "FINE",
+    "USAGE",
+    "Parser",
+    "Talk",
+    "Terminated",
+    "UsageError",
+    "run",
+    "terminable",
+]
 
 FINE = 0
 FAILED = 1
@@ -29,13 +42,17 @@ _ADVICE = {
     errno.EADDRINUSE: "somebody listens there already; choose another address",
     errno.EADDRNOTAVAIL: "this machine has no such address",
     errno.ECONNREFUSED: "nobody listens there: start the other end first",
-    errno.ENOENT: "there is no such file: start the other end first",
+    errno.ENOENT: "check the path; to connect, start the other end first",
     errno.EPERM: "that needs other permissions",
 }
 
 
 class UsageError(Exception):
     """The arguments do not go together."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: a service manager's Ctrl-C, and what ends well at the one ends well at the other."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -114,6 +131,25 @@ def run(talk: Talk, work: Callable[[], int]) -> int:
         where = f"{error.filename}: " if error.filename else ""
         talk.say(f"{where}{error.strerror or error}")
         return FAILED
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM raises :class:`Terminated` here, as often as it comes, unless somebody has decided otherwise."""
+    number = signal.SIGTERM
+    main = threading.current_thread() is threading.main_thread()  # no other may set handlers
+    if not main or signal.getsignal(number) is not signal.SIG_DFL:
+        yield
+        return
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, signal.SIG_DFL)
 
 
 @contextlib.contextmanager

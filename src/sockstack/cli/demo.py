@@ -18,7 +18,7 @@ ABOUT = """\
 Shows what sockstack does, live: each step does something, prints it, and checks it. The programs that
 it runs are in examples/, to be read and changed.
 
-Afterwards, on a terminal, a server stays up that you can talk to from another one, until Ctrl-C.
+Afterwards, on a terminal, a server stays up that you can talk to from another one, until Ctrl-C or SIGTERM.
 """
 
 EXAMPLES = """\
@@ -29,7 +29,7 @@ examples:
   make demo ONCE=1
 
 exit codes: 0 all steps did what they should (or were skipped, and say why), 1 one did not, and the
-last lines name it.
+last lines name it; 130 or 143 stopped in the middle by Ctrl-C or SIGTERM.
 """
 
 

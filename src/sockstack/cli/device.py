@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..core.head import Stats
+from ..core.spec import Kind as LayerKind
 from ..core.spec import LayerSpec, Stack
+from ..layers.sp import Sp
 from .command import FINE, Parser, Talk, UsageError, run
 from .explain import read_layers
+from .peers import look_at
 
 if TYPE_CHECKING:
     from ..drivers.blocking.device import Device
@@ -19,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "main", "make_parser"]
 
 ABOUT = """\
-Passes messages between two sides until Ctrl-C. Each side listens on and dials as many addresses as you like; peers of
-both need to know the device only. Requests and surveys find their way back; hops are counted, so loops end.
+Passes messages between two sides until Ctrl-C or SIGTERM. Each side listens on and dials as many addresses as you like;
+peers of both need to know the device only. Requests and surveys find their way back; hops are counted, so loops end.
 
 kinds, and who connects in front and behind:
 {kinds}
@@ -39,7 +44,8 @@ examples:
   sockstack device pipeline --front-listen tcp://*:1 --back-listen tcp://*:2 --inside checksum
         messages carry a checksum from here on
 
-exit codes: 0 stopped by Ctrl-C, 1 an address could not be bound, 2 wrong usage or a refused stack.
+exit codes: 0 stopped by Ctrl-C or SIGTERM, 1 an address could not be bound, 2 wrong usage or a refused stack, 130 or
+143 a second signal came before what was on its way had been written.
 """
 
 
@@ -100,7 +106,9 @@ def make_parser() -> Parser:
         "--inside", metavar="FILTERS", help="filters between the sides: encoded towards the back"
     )
     parser.add_argument("--ttl", type=int, metavar="N", help="hops allowed, where they are counted")
-    parser.add_argument("-v", "--verbose", action="store_true", help="say who comes and goes")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="say who comes, goes and is refused"
+    )
     return parser
 
 
@@ -119,32 +127,45 @@ def _work(args: argparse.Namespace, talk: Talk) -> int:
         options = {"ttl": args.ttl} if args.ttl is not None and hasattr(pattern, "ttl") else {}
         return pattern(raw=True, **options)
 
-    inside: Any = Stack(read_layers(args.inside)) if args.inside else None
-    with sockstack.Device(
-        raw(kind.front), None if one_sided else raw(kind.back), inside=inside
-    ) as device:
-        _connect(device.front, args.front_listen, args.front_dial, talk)
-        if not one_sided:
-            _connect(device.back, args.back_listen, args.back_dial, talk)
-        try:
-            device.run()
-        except KeyboardInterrupt:
-            talk.say(_summary(device))
+    inside: Any = None if args.inside is None else Stack(_filters(args.inside))
+    front, back = raw(kind.front), raw(kind.back)
+    device = sockstack.Device(front, None if one_sided else back, inside=inside)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            _connect(device.front, front, args.front_listen, args.front_dial, talk)
+            _connect(device.back, back, args.back_listen, args.back_dial, talk)
+            # A helper thread does the work: a signal there would cut the connection that is just being written to.
+            while True:
+                time.sleep(1.0)  # for ever would be too long if a signal comes just before it
+        talk.say(_summary(device))
+        device.close()
+    finally:
+        for side in (device.front, device.back):
+            side.close(0)  # what an error or a second signal has left open
     return FINE
 
 
-def _connect(side: Socket[Any], listen: list[str], dial: list[str], talk: Talk) -> None:
+def _filters(text: str) -> tuple[LayerSpec, ...]:
+    layers = read_layers(text)
+    for layer in layers:
+        if layer.kind is not LayerKind.FILTER:
+            raise UsageError(f"--inside takes filters of messages, and {layer.name} is none")
+    return layers
+
+
+def _connect(
+    side: Socket[Any], pattern: LayerSpec, listen: list[str], dial: list[str], talk: Talk
+) -> None:
+    def stack(where: str) -> Any:
+        below = read_layers(where, Sp())
+        look_at((pattern, *below), where, talk)
+        return Stack(below)
+
     for where in listen:
-        talk.say(f"listening on {side.listen(_stack(where)).address}")
+        talk.say(f"listening on {side.listen(stack(where)).address}")
     for where in dial:
-        side.dial(_stack(where))
+        side.dial(stack(where))
         talk.note(f"dialling {where}")
-
-
-def _stack(where: str) -> Any:
-    """A URL as it is; any other text as the stack that it describes."""
-    layers: tuple[LayerSpec, ...] = read_layers(where)
-    return where if "://" in where else Stack(layers)
 
 
 def _summary(device: Device) -> str:
@@ -154,4 +175,6 @@ def _summary(device: Device) -> str:
         for name in Stats.__slots__
         if name not in ("sent", "received") and side.stats()[name]
     ]
-    return f"{device.forwarded} messages passed on" + "".join(f", {text}" for text in dropped)
+    if device.refused:
+        dropped.append(f"{device.refused} refused inside")
+    return ", ".join([f"{device.forwarded} messages passed on", *dropped])

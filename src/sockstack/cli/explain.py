@@ -37,6 +37,12 @@ exit codes: 0 the stack is fine, 2 it is refused or cannot be read.
 """
 
 _URL = re.compile(r"\s*[A-Za-z0-9_.+-]+://")
+_BARE = {
+    re.compile(r"\d+"): "tcp://127.0.0.1:",
+    re.compile(r"[^\s/|()]*:\d+"): "tcp://",
+    re.compile(r"\.{0,2}/[^\s|()]*"): "ipc://",
+}
+"""What is neither a URL nor a layer, and what it lacks to be a URL."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -79,4 +85,11 @@ def read_layers(text: str, mapping: LayerSpec | None = None) -> tuple[LayerSpec,
     """
     from ..core.text import parse, parse_url
 
-    return parse_url(text.strip(), mapping).layers if _URL.match(text) else parse(text).layers
+    if _URL.match(text):
+        return parse_url(text.strip(), mapping).layers
+    for bare, scheme in _BARE.items():
+        if bare.fullmatch(text.strip()):
+            raise StackError(
+                f"{text!r} is no URL, and no stack either", mend=f"Write {scheme}{text.strip()}."
+            )
+    return parse(text).layers

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from .command import USAGE, Parser
+from .command import USAGE, Parser, Terminated, terminable
 
 __all__ = ["ABOUT", "COMMANDS", "EXAMPLES", "SYNOPSIS", "main"]
 
@@ -59,9 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 errors="replace"
             )  # tables have lines that not every terminal can show
     try:
-        module = importlib.import_module(f"{__package__}.{args.command}")
-        code: int = module.main(args.rest)
-        sys.stdout.flush()
+        with terminable():
+            module = importlib.import_module(f"{__package__}.{args.command}")
+            code: int = module.main(args.rest)
+            sys.stdout.flush()
+    except Terminated:
+        return 143
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

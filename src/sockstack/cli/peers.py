@@ -7,16 +7,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..core.check import lint
 from ..core.errors import StackError
 from ..core.spec import LayerSpec, Role, Stack
 from ..drivers.socket_core import split_pattern
 from ..layers.sp import Sp
 from ..layers.tls import Tls
 from ..transports.unix import Unix
-from .command import UsageError
+from .command import Talk, UsageError
 from .explain import read_layers
 
-__all__ = ["Peer", "Place", "anywhere", "local_port", "read_places", "socket_file"]
+__all__ = ["Peer", "Place", "anywhere", "local_port", "look_at", "read_places", "socket_file"]
 
 RECEIVE_LIMIT = 1 << 20
 """Bytes of the largest message that is taken under a pattern unless told otherwise: what nngcat takes."""
@@ -127,6 +128,25 @@ def read_places(
             "--recv-maxsz is for patterns; a layer has its own limit, as in prefix(limit=4096)"
         )
     return places
+
+
+def look_at(layers: Iterable[LayerSpec], where: object, talk: Talk) -> None:
+    """See that these are a whole stack, and say what works in it and is probably not meant.
+
+    Args:
+        layers: pattern and connection, top first.
+        where: how the address was given.
+        talk: told what was found.
+
+    Raises:
+        UsageError: there is no transport.
+        StackError: the stack is refused.
+    """
+    whole: Stack[Any, Any] = Stack(tuple(layers))
+    if not whole.complete:
+        raise UsageError(f"{where} has no transport: end it with one, as in | tcp(host:port)")
+    for finding in lint(whole.layers, whole.records):
+        talk.warn(finding)
 
 
 def _with(

@@ -122,6 +122,9 @@ class DialCore:
         self._error = error
         self.gate.open()
 
+    def endpoint_closed(self, endpoint: Endpoint) -> None:
+        """It was given up by who waits for it."""
+
     def result(self) -> ConnectionCore | None:
         """The open connection; None: not yet.
 
@@ -172,6 +175,9 @@ class AcceptCore:
     ) -> None:
         """The next one may be well."""
 
+    def endpoint_closed(self, endpoint: Endpoint) -> None:
+        """Whoever waits here is told by :meth:`close`."""
+
     def take(self) -> ConnectionCore | None:
         """The next open connection; None: none yet."""
         if not self._ready:
@@ -180,6 +186,11 @@ class AcceptCore:
             return None
         self.listener.pause(False)
         return self._ready.popleft()
+
+    def put_back(self, core: ConnectionCore) -> None:
+        """It could not be used now, and is the next again."""
+        self._ready.appendleft(core)
+        self.gate.open()
 
     def close(self, why: str = "the listener is closed") -> None:
         """Stop listening; drop those that nobody fetched."""

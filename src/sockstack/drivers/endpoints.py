@@ -126,6 +126,9 @@ class EndpointOwner(Protocol):
     ) -> None:
         """An attempt has failed; ``top`` is the connection's, if it got as far as that."""
 
+    def endpoint_closed(self, endpoint: Endpoint) -> None:
+        """It dials no more; who waits for it to connect is to be told."""
+
 
 class Endpoint:
     """One address that a socket, or another owner, dials or listens on.
@@ -243,11 +246,18 @@ class DialerCore(Endpoint):
         """Dial."""
         self._timer = None
         self.state = DialState.CONNECTING
-        self._hub.need(self, True)
         self._attempt = self._transport.dial(self._hub, self._dialed, self._failed)
+        if self.state is DialState.CONNECTING:
+            self._hub.need(self, True)
 
     def is_up(self) -> bool | None:
-        """True if it is connected; None: not now."""
+        """True if it is connected; None: not now.
+
+        Raises:
+            Closed: it never will be.
+        """
+        if self.state is DialState.CLOSED:
+            raise Closed("this address is dialled no more", layer="socket")
         return True if self.state is DialState.UP else None
 
     def outcome(self) -> bool | None:
@@ -262,6 +272,8 @@ class DialerCore(Endpoint):
 
     def close(self) -> None:
         """Stop dialling. The connection, if there is one, is left to its owner."""
+        if self.closed:
+            return
         self.closed = True
         self.state = DialState.CLOSED
         self._hub.need(self, False)
@@ -274,6 +286,7 @@ class DialerCore(Endpoint):
         if self._top is not None:
             self._top.on_closed = self._over(self._top)
             self._top = None
+        self._owner.endpoint_closed(self)
 
     def _dialed(self, link: Link) -> None:
         self._attempt = None

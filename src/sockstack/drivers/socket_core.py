@@ -187,8 +187,8 @@ class SocketCore:
     def add_dialer(self, specs: tuple[LayerSpec, ...], **options: Any) -> DialerCore:
         """Begin to keep a connection up. ``options`` are those in which it differs."""
         dialer = DialerCore(self.hub, self, specs, replace(self.options, **options))
-        self._keep(dialer)
         dialer.start()
+        self._keep(dialer)
         return dialer
 
     def add_listener(
@@ -225,6 +225,9 @@ class SocketCore:
         unwanted = isinstance(error, Busy | IncompatiblePeer)
         kind = EventKind.REFUSED if unwanted else EventKind.FAILED
         self._tell(kind, endpoint, top, error)
+        self.head.sendable.open()
+
+    def endpoint_closed(self, endpoint: Endpoint) -> None:
         self.head.sendable.open()
 
     def ask(self, pipe: Pipe, answered: Callable[[bool], None]) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, TypeAlias, final
 
 from ..core.errors import StackError
 
-__all__ = ["DEFAULT", "Default", "Timeout", "check_seconds"]
+__all__ = ["DEFAULT", "Countdown", "Default", "Timeout", "check_seconds"]
 
 
 @final
@@ -22,6 +23,19 @@ DEFAULT: Final = Default()
 
 Timeout: TypeAlias = float | Default | None
 """Seconds; None waits for ever."""
+
+
+class Countdown:
+    """What is left of a timeout over several waits."""
+
+    def __init__(self, timeout: float | None, now: Callable[[], float]) -> None:
+        self._now = now
+        self._until = None if timeout is None else now() + timeout
+
+    @property
+    def left(self) -> float | None:
+        """Seconds, 0 or more; None is for ever."""
+        return None if self._until is None else max(0.0, self._until - self._now())
 
 
 def check_seconds(name: str, seconds: float | None) -> None:

@@ -117,7 +117,11 @@ class Connection:
         fresh = new_core(specs)
         self._mine().put_on(specs, fresh)
         self._taken = True
-        await self._wait(fresh.is_open, fresh.receivable, timeout, "attach")
+        try:
+            await self._wait(fresh.is_open, fresh.receivable, timeout, "attach")
+        except BaseException:  # half opened, nobody can go on with it
+            fresh.abort()
+            raise
         return fresh
 
     # Inside.
@@ -255,7 +259,7 @@ class StreamConnection(Connection):
 
         Raises:
             StackError: the layers do not fit; this object goes on.
-            Deadline: they did not open in time.
+            Deadline: they did not open in time. The connection is over.
         """
         return wrap(self._hub, await self._put_on(layers_of(layers), timeout), self.timeout)
 

@@ -22,6 +22,9 @@ __all__ = ["AsyncioHub", "current_hub"]
 
 T = TypeVar("T")
 
+NEVER = 1e9
+"""Seconds that no program lasts. Not all loops have timers that are infinitely far away."""
+
 
 class LoopWatch:
     """A descriptor on a loop."""
@@ -114,7 +117,7 @@ class AsyncioHub(BaseHub):
 
     def call_at(self, when: float, call: Callable[[], None]) -> Cancellable:
         """Call at the instant ``when``, on the loop's clock."""
-        return self.loop.call_at(when, self.turn, call)
+        return self.loop.call_at(min(when, self.now() + NEVER), self.turn, call)
 
     def turn(self, call: Callable[[], None]) -> None:
         """Make one call of a transport, a timer or a neighbour, and what follows from it."""
@@ -198,7 +201,7 @@ class AsyncioHub(BaseHub):
         if self._alarm is None or deadline < self._alarm.when():
             if self._alarm is not None:
                 self._alarm.cancel()
-            self._alarm = self.loop.call_at(deadline, self._expire)
+            self._alarm = self.loop.call_at(min(deadline, self.now() + NEVER), self._expire)
 
     def _expire(self) -> None:
         self._alarm = None
@@ -208,7 +211,7 @@ class AsyncioHub(BaseHub):
                 wake()
         left = [deadline for deadline in self._deadlines.values() if deadline > now]
         if left:
-            self._alarm = self.loop.call_at(min(left), self._expire)
+            self._alarm = self.loop.call_at(min(*left, self.now() + NEVER), self._expire)
 
     def after_fork(self) -> None:
         """In a forked child: the loop and what lives on it are the parent's, and so is the loop's poller.

@@ -61,7 +61,6 @@ class Socket(Talker[P_co]):
         check_seconds("linger", linger)
         options = EndpointOptions(reconnect_min, reconnect_max, handshake)
         self.linger = linger
-        self._closed = False
         self._core = SocketCore(pattern, options, current_hub, accept_pipe)
         self._core.use_hub(None)
         self._use(self._core.hub, self._core.head)
@@ -137,8 +136,10 @@ class Socket(Talker[P_co]):
 
         Raises:
             LocalProtocolError: the pattern has no contexts, or they have no such option.
+            Closed: the socket is closed.
         """
-        return Context(self._hub, self._head.context(options), self.timeout)
+        self._core.raw.check()
+        return Context(self, self._head.context(options))
 
     async def wait_for_peers(self, count: int = 1, timeout: Timeout = DEFAULT) -> None:
         """Wait until at least so many peers are connected. What PUB, BUS or a survey sends earlier, nobody hears.
@@ -176,7 +177,12 @@ class Socket(Talker[P_co]):
         return [Listener(core) for core in self._core.endpoints if isinstance(core, ListenerCore)]
 
     def events(self) -> Events:
-        """What happens to connections from now on: who came, who left, who was refused and what failed."""
+        """What happens to connections from now on: who came, who left, who was refused and what failed.
+
+        Raises:
+            Closed: the socket is closed.
+        """
+        self._core.raw.check()
         return Events(self._hub, self._core.listen_to_events())
 
     def stats(self) -> dict[str, int]:

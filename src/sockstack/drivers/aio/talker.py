@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ...core.errors import Closed, Deadline, SurveyOver
 from ...core.head import Head, Message, as_body
 from ...core.interfaces import CanRecv, CanSend, CanSubscribe
 from ...core.junction import Gate
-from ..timeouts import DEFAULT, Default, Timeout
+from ..timeouts import DEFAULT, Countdown, Default, Timeout
 from .hub import AsyncioHub
 
 __all__ = ["Context", "Talker"]
@@ -39,6 +39,12 @@ class Talker(Generic[P_co]):
         self._head: Head
         self._outbox: list[bytes] | None = None
         self._scheduled = False
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Nothing can be sent or received here any more."""
+        return self._closed
 
     def _use(self, hub: AsyncioHub, head: Head) -> None:
         self._hub = hub
@@ -129,6 +135,8 @@ class Talker(Generic[P_co]):
         if outbox is not None and len(body) <= LARGE and (outbox or self._head.flowing):
             if len(outbox) >= COLLECTED and self._drain() is None:
                 await self._wait(self._drain, self._head.sendable, timeout, "send")
+                if self._outbox is not outbox:
+                    raise Closed("the socket is closed", layer="socket")
             outbox.append(body)
             if not self._scheduled:
                 self._scheduled = True
@@ -149,6 +157,8 @@ class Talker(Generic[P_co]):
         """
         batch = [body if type(body) is bytes else as_body(body) for body in bodies]
         head = self._head
+        timeout = self.timeout if isinstance(timeout, Default) else timeout
+        time = Countdown(timeout, self._hub.now)
         await self._settle(timeout)
         done = 0
         while done < len(batch):
@@ -156,7 +166,7 @@ class Talker(Generic[P_co]):
             done += taken
             if not taken:
                 try:
-                    await self._offer(batch[done], timeout)
+                    await self._offer(batch[done], time.left)
                 except Deadline as error:
                     error.accepted = done
                     raise
@@ -213,9 +223,15 @@ class Talker(Generic[P_co]):
 class Context(Talker[P_co]):
     """A state machine of its own over a socket's pipes: N contexts ask or answer N requests at a time."""
 
-    def __init__(self, hub: AsyncioHub, head: Head, timeout: float | None) -> None:
-        super().__init__(timeout)
-        self._use(hub, head)
+    def __init__(self, owner: Talker[Any], head: Head) -> None:
+        super().__init__(owner.timeout)
+        self._owner = owner
+        self._use(owner._hub, head)
+
+    @property
+    def closed(self) -> bool:
+        """Nothing can be sent or received here any more."""
+        return self._head.closed or self._owner.closed
 
     async def close(self) -> None:
         """Give up what is outstanding."""

@@ -46,6 +46,7 @@ class Outbox(Burst):
     Attributes:
         on: a burst is under way: whoever finds it on, and ``messages`` shorter than :data:`FULL`, may append. Who finds
             it off afterwards calls :meth:`late`; after it went off the helper looks once more, so nothing stays behind.
+        closed: the socket is, and has told what was left.
         messages: accepted, and not yet handed to a pipe. Appended to by any thread; taken from under the hub's lock.
     """
 
@@ -58,12 +59,13 @@ class Outbox(Burst):
         "_quick",
         "_quiet",
         "_registered",
+        "closed",
         "messages",
         "on",
     )
 
     def __init__(self, hub: BlockingHub, head: Head) -> None:
-        self.on = False
+        self.on = self.closed = False
         self.messages: list[bytes] = []
         self._hub = hub
         self._head = head
@@ -116,11 +118,12 @@ class Outbox(Burst):
         """Under the lock: a message was added while the burst ended. The helper fetches it.
 
         Raises:
-            Closed: the socket was closed, and the message stays behind.
+            Closed: the socket was closed, and the message is not accepted.
         """
+        if self.closed:
+            self.messages.clear()
+            raise Closed(self._hub.why if self._hub.closed else "the socket is closed")
         if self.messages and not self._registered:
-            if self._hub.closed:
-                raise Closed(self._hub.why)
             self._registered = True
             self._hub.collect(self)
 
@@ -128,10 +131,11 @@ class Outbox(Burst):
         if self.messages:
             self._quiet = 0
             try:
-                if self.drain() is None:
-                    return True
-            except Closed:  # the socket was closed before its peers had taken these
-                self.messages.clear()
+                if self.drain() is None:  # the next look is when there is room
+                    self.on = False
+                    self._head.sendable.add(self._go_on)
+                    return False
+            except Closed:  # the socket was closed, and has counted these
                 self.on = False
                 return False
         else:
@@ -139,3 +143,7 @@ class Outbox(Burst):
             self.on = self.on and self._quiet < QUIET_LOOKS
         self._registered = self.on or self._quiet <= QUIET_LOOKS
         return self._registered
+
+    def _go_on(self) -> None:
+        """There is room again, perhaps."""
+        self._hub.collect(self)

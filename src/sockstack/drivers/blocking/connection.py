@@ -132,7 +132,12 @@ class Connection:
             fresh = new_core(specs)
             self._core.put_on(specs, fresh)
             self._taken = True
-            self._wait(fresh.is_open, fresh.receivable, timeout, "attach")
+            try:
+                self._wait(fresh.is_open, fresh.receivable, timeout, "attach")
+            except BaseException:  # half opened, nobody can go on with it
+                fresh.abort()
+                self._leave()
+                raise
             self._hub.leave()
         return fresh
 
@@ -284,7 +289,7 @@ class StreamConnection(Connection):
 
         Raises:
             StackError: the layers do not fit; this object goes on.
-            Deadline: they did not open in time.
+            Deadline: they did not open in time. The connection is over.
         """
         fresh = self._put_on(layers_of(layers), timeout)
         return wrap(self._hub, fresh, self.timeout, self._owns_hub)

@@ -73,7 +73,11 @@ class ConnectionListener(Generic[C]):
                 core = hub.wait(self._core.take, self._core.gate, timeout, "accept")
             if not self._owns_hub:
                 return cast(C, wrap(hub, core, self.timeout, owns_hub=False))
-            fresh = BlockingHub()
+            try:
+                fresh = BlockingHub()
+            except OSError:  # no descriptors are left: it is there when there are
+                self._core.put_back(core)
+                raise
             core.chain.move(fresh)
         return cast(C, wrap(fresh, core, self.timeout, owns_hub=True))
 

@@ -24,6 +24,9 @@ T = TypeVar("T")
 EVENTS = 32
 """Descriptors looked at in one turn; room for more would be allocated anew each time."""
 
+LONGEST = 86400.0
+"""Seconds of one wait at the descriptors, which take no more than some weeks."""
+
 # An enum's members are looked up slowly, and these are asked for at each wait.
 FREE = State.FREE
 LEAD = Action.LEAD
@@ -165,9 +168,10 @@ class BlockingHub(BaseHub):
         return self._poller.fileno(), heap[0].when if heap else None
 
     def dismiss(self, wake: Callable[[], None]) -> None:
-        """Under the lock: ``wake`` waits no longer."""
+        """Under the lock: ``wake`` waits no longer. If it was called to lead, somebody else is."""
         if wake in self._followers:
             self._followers.remove(wake)
+        self._promote()
 
     def ask(self, question: Callable[[], object], answer: Callable[[object], None]) -> None:
         """Under the lock: have whoever leads make a call of the application's, with the lock free.
@@ -335,7 +339,7 @@ class BlockingHub(BaseHub):
         if due is None:
             return None
         left = due - self.now()
-        return left if left > 0 else 0
+        return min(left, LONGEST) if left > 0 else 0
 
     def _turn(self, events: list[tuple[int, int]] | tuple[()]) -> None:
         """Handle what is ready. Writes made meanwhile are done at the end."""
@@ -503,6 +507,8 @@ class BlockingHub(BaseHub):
             self._watches[watch.fd] = watch
             if watch.mask:
                 self._poller.register(watch.fd, watch.mask)
+        self.unattended = bool(self.needy)
+        self.leave()
 
 
 def _after_fork() -> None:

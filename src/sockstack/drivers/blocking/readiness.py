@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import enum
 import time
-from collections.abc import Callable
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, Protocol
 
 from ...core.head import Head
 from .hub import BlockingHub
 from .poller import IN, OUT, Waker, make_poller
 
 __all__ = ["Poller", "Ready", "Signal"]
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 EVENTS = 64
 """Descriptors looked at in one round."""
@@ -32,6 +28,10 @@ class Waitable(Protocol):
 
     _hub: BlockingHub
     _head: Head
+
+    @property
+    def closed(self) -> bool:
+        """Nothing can be done with it any more."""
 
 
 class Descriptor(Protocol):
@@ -162,7 +162,7 @@ class _Round:
             return Ready(0)
         head: Head = what._head
         with what._hub.lock:
-            if what._hub.closed or head.closed:
+            if what._hub.closed or what.closed:
                 return Ready.RECV | Ready.SEND
             for gate in (head.receivable, head.sendable):
                 gate.remove(self._waker.wake)
@@ -193,17 +193,6 @@ class Signal:
         """The descriptor."""
         return self._waker.fileno
 
-    def after(self, take: Callable[P, T]) -> Callable[P, T]:
-        """The same call; afterwards, the descriptor shows what is left."""
-
-        def taken(*args: P.args, **options: P.kwargs) -> T:
-            try:
-                return take(*args, **options)
-            finally:
-                self._show()
-
-        return taken
-
     def close(self) -> None:
         """Under the hub's lock: let go of the descriptor."""
         self._head.receivable.remove(self._opened)
@@ -212,9 +201,10 @@ class Signal:
 
     def _opened(self) -> None:
         self._head.receivable.add(self._opened)
-        self._show()
+        self.show()
 
-    def _show(self) -> None:
+    def show(self) -> None:
+        """Under the hub's lock: let the descriptor show what can be received now."""
         ready = self._head.can_recv
         if ready is not self._shown:
             self._shown = ready

@@ -189,9 +189,11 @@ class Socket(Talker[P_co]):
 
         Raises:
             LocalProtocolError: the pattern has no contexts, or they have no such option.
+            Closed: the socket is closed.
         """
         with self._hub.lock:
-            return Context(self._hub, self._head.context(options), self.timeout)
+            self._core.raw.check()
+            return Context(self, self._head.context(options))
 
     def wait_for_peers(self, count: int = 1, timeout: Timeout = DEFAULT) -> None:
         """Wait until at least so many peers are connected. What PUB, BUS or a survey sends earlier, nobody hears.
@@ -242,8 +244,13 @@ class Socket(Talker[P_co]):
         ]
 
     def events(self) -> Events:
-        """What happens to connections from now on: who came, who left, who was refused and what failed."""
+        """What happens to connections from now on: who came, who left, who was refused and what failed.
+
+        Raises:
+            Closed: the socket is closed.
+        """
         with self._hub.lock:
+            self._core.raw.check()
             return Events(self._hub, self._core.listen_to_events())
 
     def stats(self) -> dict[str, int]:
@@ -267,26 +274,27 @@ class Socket(Talker[P_co]):
         linger = self.linger if linger is None else linger
         hub, core = self._hub, self._core
         with hub.lock:
-            if hub.closed:
-                return 0
             outbox, self._outbox = self._outbox, None
             if outbox is not None:
                 outbox.on = False
             try:
-                if not self._drained(outbox) and linger > 0:
+                if not hub.closed and not self._drained(outbox) and linger > 0:
                     hub.wait(
                         lambda: self._drained(outbox) or None, self._head.sendable, linger, "close"
                     )
-            except Deadline:
+            except (Closed, Deadline):
                 pass
             finally:  # interrupted while it waited, it closes all the same
-                left = core.unsent() + (len(outbox.messages) if outbox is not None else 0)
+                left = core.unsent()
+                if outbox is not None:
+                    left += len(outbox.messages)
+                    outbox.closed = True
                 core.close(orderly=not left)
                 self._hide()
-                if core.owns_hub:
-                    hub.release()
-                else:
+                if not core.owns_hub:
                     hub.leave()
+                elif not hub.closed:
+                    hub.release()
         if left:
             logger("socket").warning("closed with %d bytes or messages unwritten", left)
         return left

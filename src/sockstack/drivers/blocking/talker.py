@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from ...core.errors import Closed, Deadline, SurveyOver
 from ...core.head import Head, Message, as_body
 from ...core.interfaces import CanRecv, CanSend, CanSubscribe
 from ...core.junction import Gate
-from ..timeouts import DEFAULT, Default, Timeout
+from ..timeouts import DEFAULT, Countdown, Default, Timeout
 from .burst import FULL, SMALL, Outbox
 from .hub import BlockingHub
 
@@ -24,6 +25,7 @@ __all__ = ["Context", "Talker"]
 P = TypeVar("P")
 P_co = TypeVar("P_co", covariant=True)
 T = TypeVar("T")
+A = ParamSpec("A")
 
 MANY_AT_ONCE = 1024
 """Messages that ``recv_many`` gives at most unless told otherwise."""
@@ -37,6 +39,8 @@ class Talker(Generic[P_co]):
         self._closed = False
         self._outbox: Outbox | None = None
         self._signal: Signal | None = None
+        self._signals: list[Signal] = []  # of all relatives
+        self._relatives: weakref.WeakSet[Talker[Any]] = weakref.WeakSet([self])
         self._hub: BlockingHub
         self._head: Head
 
@@ -48,6 +52,13 @@ class Talker(Generic[P_co]):
         self._take_many = head.take_many
         self._take_message = head.take_message
         self._offer = head.offer
+        if self._signals:
+            self._tell_signals()
+
+    @property
+    def closed(self) -> bool:
+        """Nothing can be sent or received here any more."""
+        return self._closed or self._hub.closed
 
     # Receiving.
 
@@ -102,18 +113,20 @@ class Talker(Generic[P_co]):
         Do nothing with it but wait for it; it closes with the socket. From the first call on, a helper thread does the
         socket's work while no caller does, and ``recv`` is a little slower. To wait for several sockets here,
         :class:`~sockstack.Poller` does without.
+
+        Raises:
+            Closed: there will be nothing to wait for.
         """
         with self._hub.lock:
             if self._signal is None:
                 from .readiness import Signal  # few programs need it
 
-                signal = self._signal = Signal(self._hub, self._head)
-                self._inbox = (
-                    deque()
-                )  # stays empty, so that the descriptor learns of each message taken
-                self._take = signal.after(self._take)
-                self._take_many = signal.after(self._take_many)
-                self._take_message = signal.after(self._take_message)
+                if self.closed:
+                    raise Closed(self._hub.why if self._hub.closed else "this is closed")
+                self._signal = Signal(self._hub, self._head)
+                self._signals.append(self._signal)
+                for relative in self._relatives:
+                    relative._tell_signals()
             return self._signal.fileno
 
     def __iter__(self: Talker[CanRecv]) -> Iterator[bytes]:
@@ -128,6 +141,7 @@ class Talker(Generic[P_co]):
         """Receive messages that begin with ``prefix``, too; with ``b""``, all. Twice is once."""
         with self._hub.lock:
             self._head.subscribe(prefix)
+            self._show()
 
     def unsubscribe(self: Talker[CanSubscribe], prefix: bytes) -> None:
         """Take a subscription back. What waits to be received and matches no other is dropped.
@@ -137,6 +151,7 @@ class Talker(Generic[P_co]):
         """
         with self._hub.lock:
             self._head.unsubscribe(prefix)
+            self._show()
 
     # Sending.
 
@@ -183,6 +198,8 @@ class Talker(Generic[P_co]):
         """
         batch = [body if type(body) is bytes else as_body(body) for body in bodies]
         head, hub = self._head, self._hub
+        timeout = self.timeout if isinstance(timeout, Default) else timeout
+        time = Countdown(timeout, hub.now)
         done = 0
         with hub.lock:
             self._settle(timeout)
@@ -191,11 +208,12 @@ class Talker(Generic[P_co]):
                 done += taken
                 if not taken:
                     try:
-                        self._wait_offer(batch[done], timeout)
+                        self._wait_offer(batch[done], time.left)
                     except Deadline as error:
                         error.accepted = done
                         raise
                     done += 1
+            self._show()
             if hub.unattended:
                 hub.leave()
 
@@ -212,6 +230,7 @@ class Talker(Generic[P_co]):
                 self._wait(
                     lambda: head.offer_message(message) or None, head.sendable, timeout, "send"
                 )
+            self._show()
             if hub.unattended:
                 hub.leave()
 
@@ -231,10 +250,35 @@ class Talker(Generic[P_co]):
             if hub.unattended:
                 hub.leave()
 
+    def _tell_signals(self) -> None:
+        """Under the lock, once somebody waits at a descriptor: it learns of all that is done here."""
+        head = self._head
+        self._inbox = deque()  # stays empty, so that nothing is taken without a word
+        self._take = self._shown(head.take)
+        self._take_many = self._shown(head.take_many)
+        self._take_message = self._shown(head.take_message)
+        self._offer = self._shown(head.offer)
+
+    def _shown(self, call: Callable[A, T]) -> Callable[A, T]:
+        """The same call; afterwards, descriptors show what is left to be received."""
+
+        def done(*args: A.args, **options: A.kwargs) -> T:
+            try:
+                return call(*args, **options)
+            finally:
+                self._show()
+
+        return done
+
+    def _show(self) -> None:
+        for signal in self._signals:
+            signal.show()
+
     def _hide(self) -> None:
         """Under the lock: nothing is shown at a descriptor any more."""
         signal, self._signal = self._signal, None
         if signal is not None:
+            self._signals.remove(signal)
             signal.close()
 
     def _wait_offer(self, body: bytes, timeout: Timeout) -> None:
@@ -255,9 +299,18 @@ class Talker(Generic[P_co]):
 class Context(Talker[P_co]):
     """A state machine of its own over a socket's pipes: N contexts ask or answer N requests at a time."""
 
-    def __init__(self, hub: BlockingHub, head: Head, timeout: float | None) -> None:
-        super().__init__(timeout)
-        self._use(hub, head)
+    def __init__(self, owner: Talker[Any], head: Head) -> None:
+        super().__init__(owner.timeout)
+        self._owner = owner
+        self._signals = owner._signals
+        self._relatives = owner._relatives
+        self._relatives.add(self)
+        self._use(owner._hub, head)
+
+    @property
+    def closed(self) -> bool:
+        """Nothing can be sent or received here any more."""
+        return self._head.closed or self._owner.closed
 
     def close(self) -> None:
         """Give up what is outstanding."""
