@@ -177,8 +177,9 @@ async def test_a_session_is_of_one_driver(driver: Driver) -> None:
     if driver.name == "blocking":
         with pytest.raises(LocalProtocolError, match="belongs to the blocking driver"):
             await sockstack.asyncio.dial(stack)
-        with pytest.raises(LocalProtocolError, match="belongs to the blocking driver"):
-            sockstack.asyncio.Socket(Req()).dial(Sp() | client.stream())
+        async with sockstack.asyncio.Socket(Req()) as other:
+            with pytest.raises(LocalProtocolError, match="belongs to the blocking driver"):
+                other.dial(Sp() | client.stream())
     else:
         with pytest.raises(LocalProtocolError, match="belongs to the asyncio driver"):
             sockstack.dial(stack)

@@ -27,6 +27,7 @@ __all__ = [
     "SessionStream",
     "check_connection",
     "check_hub",
+    "is_stream_of_a_session",
     "new_core",
     "open_link",
 ]
@@ -70,6 +71,11 @@ def check_hub(specs: Sequence[LayerSpec], kind: type[H]) -> H | None:
             layer="stack",
         )
     return hub
+
+
+def is_stream_of_a_session(core: ConnectionCore) -> bool:
+    """Whether it holds nothing of the system's, and goes with its session."""
+    return isinstance(core.chain.specs[-1], SessionStream)
 
 
 def new_core(specs: Sequence[LayerSpec]) -> ConnectionCore:
@@ -156,6 +162,16 @@ class AcceptCore:
         self._most = options.openings
         self._closed: str | None = None
         self.listener = ListenerCore(hub, self, specs, options, inherit)
+
+    @property
+    def closed(self) -> bool:
+        """It accepts no more."""
+        return self._closed is not None
+
+    @property
+    def path(self) -> str:
+        """The layers of its connections, top first."""
+        return "<".join(spec.name for spec in self._specs)
 
     def new_top(self, endpoint: Endpoint) -> ChainTop:
         return new_core(self._specs)

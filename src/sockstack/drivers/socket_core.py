@@ -52,7 +52,7 @@ def split_pattern(
 
 
 def build_filters(specs: Sequence[LayerSpec], env: Environment) -> list[Filter]:
-    """The layers of filters that stand above a pattern, or inside a device, top first; a pattern itself is left out.
+    """The layers of filters that stand above a pattern, or inside a device, top first.
 
     Raises:
         StackError: one of them is more than a filter of messages.
@@ -60,8 +60,12 @@ def build_filters(specs: Sequence[LayerSpec], env: Environment) -> list[Filter]:
     record = Capabilities(Unit.MESSAGE, empty_unit=True)
     filters: list[Filter] = []
     for index, spec in enumerate(specs):
-        if spec.kind is Kind.PATTERN:
-            continue
+        if spec.kind is not Kind.FILTER:
+            raise StackError(
+                f"{spec.name} cannot stand where only filters of messages do: above a pattern, or in a device",
+                layer=spec.name,
+                field="R3",
+            )
         layer = spec.build(Build(Role.DIALER, record, tuple(specs), index, env))
         if not isinstance(layer, Filter):
             raise StackError(
@@ -168,7 +172,7 @@ class SocketCore:
         self.use_hub(hub)
 
     def _build(self) -> None:
-        filters = build_filters(self.above, self.hub)
+        filters = build_filters(self.above[:-1], self.hub)
         chain = FilterChain(filters) if filters else None
         self.head, self.raw = self.pattern.head(self.hub, chain, self.stats)
 
@@ -280,6 +284,17 @@ class SocketCore:
         """The peer with that id, if it is still connected."""
         pipe = self.raw.pipes.get(number)
         return None if pipe is None else self._info(pipe)
+
+    def describe(self, closed: bool) -> str:
+        """The pattern, its addresses and its peers, in a line."""
+        if closed:
+            return f"{self.pattern.name}, closed"
+        doing = [
+            f"{'dials' if isinstance(each, DialerCore) else 'listens on'} {each.address}"
+            for each in self.endpoints
+        ]
+        count = len(self.raw.pipes)
+        return ", ".join([self.pattern.name, *doing, f"{count} peer{'s' * (count != 1)}"])
 
     def unsent(self) -> int:
         """Bytes accepted that no kernel has taken yet."""

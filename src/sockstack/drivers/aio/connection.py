@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
@@ -18,12 +19,13 @@ from ...core.spec import LayerSpec, Role, Same, Spec, layers_of
 from ...core.transport import Link
 from ..connection_core import (
     SessionStream,
+    is_stream_of_a_session,
     new_core,
     open_link,
 )
 from ..hub import FORKED
 from ..timeouts import DEFAULT, Default, Timeout
-from .hub import AsyncioHub
+from .hub import AsyncioHub, drop
 
 __all__ = ["Connection", "MessageConnection", "Session", "StreamConnection", "wrap"]
 
@@ -99,6 +101,14 @@ class Connection:
         """In a forked child the connection is gone; the parent goes on with it."""
         self._core.forget(Closed(FORKED, layer="connection"))
 
+    def __del__(self) -> None:
+        if self._taken or self._core.state is State.BROKEN:
+            return
+        if not is_stream_of_a_session(self._core):
+            drop(self, self._hub, partial(_let_go, self._core))
+        elif not self._hub.loop.is_closed():
+            self._hub.post(partial(_let_go, self._core))
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.path}, {self.state.value}>"
 
@@ -144,6 +154,11 @@ class Connection:
         except BaseException:
             self._core.give_up()
             raise
+
+
+def _let_go(core: ConnectionCore) -> None:
+    core.end()
+    core.abort(Closed("this connection was dropped", layer="connection"))
 
 
 class MessageConnection(Connection):

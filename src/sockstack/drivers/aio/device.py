@@ -54,8 +54,13 @@ class Device:
     async def close(self) -> None:
         """Pass nothing on any more, and close both sockets."""
         self._core.close()
-        await self.back.close()
-        await self.front.close()
+        try:
+            await self.back.close()
+        finally:  # cancelled while that one lingers, too
+            await self.front.close()
+
+    def __repr__(self) -> str:
+        return f"<Device {self.front!r}, {self.back!r}>"
 
     async def __aenter__(self) -> Device:
         return self

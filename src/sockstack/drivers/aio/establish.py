@@ -22,7 +22,7 @@ from ..hub import FORKED
 from ..socket_core import split_pattern
 from ..timeouts import DEFAULT, Default, Timeout
 from .connection import Connection, MessageConnection, Session, StreamConnection, wrap
-from .hub import AsyncioHub, current_hub
+from .hub import AsyncioHub, current_hub, drop
 from .socket import Socket
 
 __all__ = ["ConnectionListener", "attach", "dial", "hand_over", "listen", "take_over"]
@@ -76,6 +76,14 @@ class ConnectionListener(Generic[C]):
     def after_fork(self, kept: bool) -> None:
         """In a forked child nobody listens any more."""
         self._core.after_fork(kept, FORKED)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_core") and not self._core.closed:
+            drop(self, self._hub, self._core.close)
+
+    def __repr__(self) -> str:
+        state = "closed" if self._core.closed else self.address
+        return f"<ConnectionListener {self._core.path}, {state}>"
 
     async def __aenter__(self) -> ConnectionListener[C]:
         return self

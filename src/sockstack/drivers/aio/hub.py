@@ -7,6 +7,7 @@ import contextlib
 import inspect
 import os
 import threading
+import warnings
 import weakref
 from collections.abc import Callable
 from functools import partial
@@ -18,7 +19,7 @@ from ...core.junction import Gate
 from ..hub import BaseHub
 from .faults import Faults, needs_faults
 
-__all__ = ["AsyncioHub", "current_hub"]
+__all__ = ["AsyncioHub", "current_hub", "drop"]
 
 T = TypeVar("T")
 
@@ -229,6 +230,13 @@ class AsyncioHub(BaseHub):
         self._flushes.clear()
         for resident in list(self.residents):
             resident.after_fork(False)
+
+
+def drop(what: object, hub: AsyncioHub, close: Callable[[], None]) -> None:
+    """For ``__del__`` of something that was not closed: warn, and close it on the loop, soon."""
+    if not hub.loop.is_closed():
+        warnings.warn(f"unclosed {what!r}", ResourceWarning, stacklevel=3, source=what)
+        hub.post(close)
 
 
 def _wake(future: asyncio.Future[None]) -> None:

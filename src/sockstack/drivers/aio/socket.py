@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar, Unpack
 
@@ -16,7 +17,7 @@ from ..hub import FORKED
 from ..socket_core import CommonOptions, SocketCore
 from ..timeouts import DEFAULT, Timeout, check_seconds
 from .events import Events
-from .hub import AsyncioHub, current_hub
+from .hub import AsyncioHub, current_hub, drop
 from .talker import Context, Talker
 
 __all__ = ["Socket", "SocketOptions"]
@@ -65,14 +66,15 @@ class Socket(Talker[P_co]):
         self._core.use_hub(None)
         self._use(self._core.hub, self._core.head)
         self._hub.residents.add(self)
-        if listen is not None:
-            self.listen(listen)
-        if dial is not None:
-            try:
+        try:
+            if listen is not None:
+                self.listen(listen)
+            if dial is not None:
                 self.dial(dial)
-            except BaseException:
-                self._core.close(orderly=False)
-                raise
+        except BaseException:
+            self._closed = True
+            self._core.close(orderly=False)
+            raise
 
     def dial(self, where: str | Spec[Os, Pipe], **options: Unpack[DialOptions]) -> Dialer:
         """Keep a connection to an address. Returns at once and goes on trying.
@@ -210,7 +212,7 @@ class Socket(Talker[P_co]):
             self._outbox = None
             core.close(orderly=not left)
         if left:
-            logger("socket").warning("closed with %d bytes or messages unwritten", left)
+            logger("socket").warning("%r: %d bytes or messages were not written", self, left)
         return left
 
     async def __aenter__(self) -> Socket[P_co]:
@@ -229,9 +231,12 @@ class Socket(Talker[P_co]):
         self._core.after_fork(kept, FORKED)
         self._outbox = None
 
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True) and hasattr(self, "_hub"):
+            drop(self, self._hub, partial(self._core.close, orderly=not self._core.unsent()))
+
     def __repr__(self) -> str:
-        state = "closed" if self._closed else f"{len(self._core.endpoints)} endpoints"
-        return f"<Socket {self._core.pattern.name}, {state}>"
+        return f"<Socket {self._core.describe(self.closed)}>"
 
     # Inside.
 

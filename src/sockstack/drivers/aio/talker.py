@@ -235,7 +235,15 @@ class Context(Talker[P_co]):
 
     async def close(self) -> None:
         """Give up what is outstanding."""
+        self._closed = True
         self._head.close()
+
+    def __del__(self) -> None:
+        if not self._closed and not self._hub.loop.is_closed():
+            self._hub.post(self._head.close)
+
+    def __repr__(self) -> str:
+        return f"<Context of {self._owner!r}>"
 
     async def __aenter__(self) -> Context[P_co]:
         return self

@@ -18,12 +18,13 @@ from ...core.spec import LayerSpec, Role, Same, Spec, layers_of
 from ...core.transport import Link
 from ..connection_core import (
     SessionStream,
+    is_stream_of_a_session,
     new_core,
     open_link,
 )
 from ..hub import FORKED
 from ..timeouts import DEFAULT, Default, Timeout
-from .exit import close_at_exit
+from .exit import close_at_exit, drop, let_go
 from .hub import BlockingHub
 
 __all__ = ["Connection", "MessageConnection", "Session", "StreamConnection", "wrap"]
@@ -43,7 +44,7 @@ class Connection:
         self._core = core
         self._owns_hub = owns_hub
         self._taken = False
-        close_at_exit(self)
+        close_at_exit(self, others_stand_on_it=isinstance(self, Session))
         hub.residents.add(self)
 
     @property
@@ -110,6 +111,22 @@ class Connection:
     def after_fork(self, kept: bool) -> None:
         """In a forked child the connection is gone; the parent goes on with it."""
         self._core.forget(Closed(FORKED, layer="connection"))
+
+    def __del__(self) -> None:
+        if self._taken or self._hub.closed or self._core.state is State.BROKEN:
+            return
+        hub, core, owns_hub = self._hub, self._core, self._owns_hub
+
+        def close() -> None:
+            core.end()
+            core.abort(Closed("this connection was dropped", layer="connection"))
+            if owns_hub:
+                hub.close()
+
+        if is_stream_of_a_session(core):
+            let_go(hub, close)
+        else:
+            drop(self, hub, close)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.path}, {self.state.value}>"

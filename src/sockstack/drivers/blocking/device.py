@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import TracebackType
 from typing import Any, Unpack
 
@@ -12,6 +13,8 @@ from ...core.spec import Same, Spec, layers_of
 from ...patterns.device import Device as DeviceCore
 from ...patterns.device import check_pair
 from ..socket_core import build_filters
+from .exit import let_go
+from .hub import BlockingHub
 from .socket import Socket, SocketOptions
 
 __all__ = ["Device"]
@@ -58,7 +61,7 @@ class Device:
         filters = build_filters(layers_of(inside), hub) if inside is not None else []
         with hub.lock:
             self._core = DeviceCore(self.front._core.raw, self.back._core.raw, filters)
-            hub.need(self, True)
+            hub.need(self._core, True)
             hub.leave()
 
     @property
@@ -85,12 +88,20 @@ class Device:
                 return
 
     def close(self) -> None:
-        """Pass nothing on any more, and close both sockets."""
+        """Pass nothing on any more, and close both sockets, which linger as they were told to."""
         with self._hub.lock:
-            self._core.close()
-            self._hub.need(self, False)
-        self.back.close()
-        self.front.close()
+            _stop(self._hub, self._core)
+        try:
+            self.back.close()
+        finally:  # interrupted while that one lingers, too
+            self.front.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_core") and not self._hub.closed:  # its sockets warn
+            let_go(self._hub, partial(_stop, self._hub, self._core))
+
+    def __repr__(self) -> str:
+        return f"<Device {self.front!r}, {self.back!r}>"
 
     def __enter__(self) -> Device:
         return self
@@ -102,3 +113,9 @@ class Device:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _stop(hub: BlockingHub, core: DeviceCore) -> None:
+    """Under the lock: pass nothing on any more."""
+    core.close()
+    hub.need(core, False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast, overload
 
@@ -21,6 +22,7 @@ from ..hub import FORKED
 from ..socket_core import split_pattern
 from ..timeouts import DEFAULT, Default, Timeout
 from .connection import Connection, MessageConnection, Session, StreamConnection, wrap
+from .exit import close_at_exit, drop
 from .hub import BlockingHub
 from .socket import Socket
 
@@ -49,6 +51,7 @@ class ConnectionListener(Generic[C]):
             self._leave()
             raise
         self._hub.residents.add(self)
+        close_at_exit(self)
 
     @property
     def address(self) -> str:
@@ -94,8 +97,7 @@ class ConnectionListener(Generic[C]):
         if self._hub.closed:
             return
         with self._hub.lock:
-            self._core.close()
-            self._leave()
+            _let_go(self._hub, self._core, self._owns_hub)
 
     def after_fork(self, kept: bool) -> None:
         """In a forked child: goes on only if it was made to be inherited."""
@@ -104,6 +106,14 @@ class ConnectionListener(Generic[C]):
     def _leave(self) -> None:
         if self._owns_hub:
             self._hub.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_core") and not self._core.closed:
+            drop(self, self._hub, partial(_let_go, self._hub, self._core, self._owns_hub))
+
+    def __repr__(self) -> str:
+        state = "closed" if self._core.closed else self.address
+        return f"<ConnectionListener {self._core.path}, {state}>"
 
     def __enter__(self) -> ConnectionListener[C]:
         return self
@@ -115,6 +125,13 @@ class ConnectionListener(Generic[C]):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _let_go(hub: BlockingHub, core: AcceptCore, owns_hub: bool) -> None:
+    """Under the lock: stop listening."""
+    core.close()
+    if owns_hub:
+        hub.close()
 
 
 @overload

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar, Unpack
 
@@ -18,7 +19,7 @@ from ..socket_core import CommonOptions, SocketCore
 from ..timeouts import DEFAULT, Timeout, check_seconds
 from .burst import Outbox
 from .events import Events
-from .exit import close_at_exit
+from .exit import close_at_exit, drop
 from .hub import BlockingHub
 from .talker import Context, Talker
 
@@ -296,7 +297,7 @@ class Socket(Talker[P_co]):
                 elif not hub.closed:
                     hub.release()
         if left:
-            logger("socket").warning("closed with %d bytes or messages unwritten", left)
+            logger("socket").warning("%r: %d bytes or messages were not written", self, left)
         return left
 
     def __enter__(self) -> Socket[P_co]:
@@ -317,9 +318,28 @@ class Socket(Talker[P_co]):
             self._outbox.messages.clear()
             self._outbox.on = False
 
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True) and hasattr(self, "_hub") and not self._hub.closed:
+            drop(self, self._hub, self._letting_go())
+
+    def _letting_go(self) -> Callable[[], None]:
+        """Closes what this object stands for, and does not hold the object."""
+        core, hub, outbox, hide = self._core, self._hub, self._outbox, self._hiding()
+
+        def close() -> None:
+            if outbox is not None:
+                outbox.on = False
+                outbox.drain()
+                outbox.closed = True
+            hide()
+            core.close(orderly=not core.unsent())
+            if core.owns_hub and not hub.closed:
+                hub.release()
+
+        return close
+
     def __repr__(self) -> str:
-        state = "closed" if self._closed else f"{len(self._core.endpoints)} endpoints"
-        return f"<Socket {self._core.pattern.name}, {state}>"
+        return f"<Socket {self._core.describe(self.closed)}>"
 
     # Inside.
 

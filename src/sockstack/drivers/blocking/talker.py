@@ -15,6 +15,7 @@ from ...core.interfaces import CanRecv, CanSend, CanSubscribe
 from ...core.junction import Gate
 from ..timeouts import DEFAULT, Countdown, Default, Timeout
 from .burst import FULL, SMALL, Outbox
+from .exit import let_go
 from .hub import BlockingHub
 
 if TYPE_CHECKING:
@@ -276,10 +277,19 @@ class Talker(Generic[P_co]):
 
     def _hide(self) -> None:
         """Under the lock: nothing is shown at a descriptor any more."""
-        signal, self._signal = self._signal, None
-        if signal is not None:
-            self._signals.remove(signal)
-            signal.close()
+        self._hiding()()
+        self._signal = None
+
+    def _hiding(self) -> Callable[[], None]:
+        """Does that, and does not hold this object."""
+        signal, signals = self._signal, self._signals
+
+        def hide() -> None:
+            if signal is not None:
+                signals.remove(signal)
+                signal.close()
+
+        return hide
 
     def _wait_offer(self, body: bytes, timeout: Timeout) -> None:
         self._wait(lambda: self._offer(body) or None, self._head.sendable, timeout, "send")
@@ -315,8 +325,22 @@ class Context(Talker[P_co]):
     def close(self) -> None:
         """Give up what is outstanding."""
         with self._hub.lock:
+            self._closed = True
             self._head.close()
             self._hide()
+
+    def __del__(self) -> None:
+        if not self._closed and not self._hub.closed:
+            head, hide = self._head, self._hiding()
+
+            def close() -> None:
+                head.close()
+                hide()
+
+            let_go(self._hub, close)
+
+    def __repr__(self) -> str:
+        return f"<Context of {self._owner!r}>"
 
     def __enter__(self) -> Context[P_co]:
         return self
