@@ -31,6 +31,7 @@ class TagFilter(Filter):
     """Puts the byte on, looks for it, takes it off."""
 
     refusal = "the tag is not there"
+    infallible = True
 
     def encode(self, units: Sequence[Chunks]) -> list[Chunks]:
         return [

@@ -19,6 +19,7 @@ class Mark(Filter):
     """Puts a letter in front, and takes it off again."""
 
     refusal = "the letter is missing"
+    infallible = True
 
     def __init__(self, letter: bytes) -> None:
         super().__init__()
@@ -34,6 +35,17 @@ class Mark(Filter):
         out = [unit[1:] if unit.startswith(self._letter) else None for unit in units]
         self.refused += out.count(None)
         return out
+
+
+class Choosy(Mark):
+    """A mark that minds what it marks: no unit may begin with a zero."""
+
+    infallible = False
+
+    def encode(self, units: Sequence[Chunks]) -> list[Chunks]:
+        if any(unit.startswith(b"0") for unit in joined(units)):
+            raise ValueError("it begins with a zero")
+        return super().encode(units)
 
 
 def joined(units: Sequence[Chunks]) -> list[bytes]:
@@ -110,3 +122,25 @@ def test_end_filters_keep_the_place_of_what_they_refuse(filters: int, bodies: li
         assert marks[2].refused == 2 * bodies.count("outer")
         assert marks[0].refused == 2 * bodies.count("inner")
         assert marks[1].refused == 0
+
+
+def test_a_filter_is_not_trusted_unless_it_says_so() -> None:
+    assert not Filter.infallible
+    assert FilterChain([]).infallible
+    assert FilterChain([Mark(b"a"), Mark(b"b")]).infallible
+    assert not FilterChain([Mark(b"a"), Choosy(b"b")]).infallible
+    assert not FilterChain([Choosy(b"a"), Mark(b"b")]).infallible
+
+
+@given(st.lists(st.sampled_from([b"0", b"1", b"2"])))
+def test_bodies_from_the_front_up_to_the_first_that_is_refused(bodies: list[bytes]) -> None:
+    chain = FilterChain([Choosy(b"a"), Mark(b"b")])
+    good = bodies.index(b"0") if b"0" in bodies else len(bodies)
+    if bodies and not good:
+        with pytest.raises(ValueError, match="begins with a zero"):
+            chain.encode_front(bodies)
+    else:
+        assert joined(chain.encode_front(bodies)) == [b"ba" + body for body in bodies[:good]]
+    if good < len(bodies):
+        with pytest.raises(ValueError, match="begins with a zero"):
+            chain.encode(bodies)

@@ -154,8 +154,22 @@ def test_units_before_a_break_are_delivered_first(
     for _ in range(len(messages) + 1):
         top.give(1)
     assert top.units == messages
-    assert top.log == ["unit"] * len(messages) + ["broken"]
+    told = [what for what in top.log if what != "writable False"]
+    assert told == ["unit"] * len(messages) + ["broken"]
     assert top.errors == [error]
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_a_break_that_has_to_wait_stops_what_is_sent(kind: str) -> None:
+    """Units come first, and wait for credit; what was sent meanwhile would go nowhere."""
+    make, frame = KINDS[kind]
+    framer = make()
+    top, _ = metered(framer)
+    framer.receive([frame(b"12345")])
+    framer.broken(PeerAborted("reset"))
+    assert top.log == ["writable False"]
+    top.give(1)
+    assert top.log == ["writable False", "unit", "broken"]
 
 
 @given(kinds, units, st.lists(st.integers(0, 4), min_size=1, max_size=5))

@@ -71,6 +71,29 @@ def test_offers_are_taken_from_the_front() -> None:
     assert list(head.inbox) == [b"1", b"2"]
 
 
+class Choosy(Bounded):
+    """Refuses to take an empty message."""
+
+    def offer(self, body: bytes) -> bool:
+        if not body:
+            raise ValueError("it is empty")
+        return super().offer(body)
+
+
+def test_offers_raise_only_if_none_was_taken() -> None:
+    head = Choosy(3)
+    assert head.offer_many([b"1", b"2", b"", b"3"]) == 2
+    for _ in range(2):
+        with pytest.raises(ValueError, match="it is empty"):
+            head.offer_many([b"", b"3"])
+    assert head.offer_many([b"3", b"4", b""]) == 1
+    assert list(head.inbox) == [b"1", b"2", b"3"]
+
+
+def test_messages_are_not_collected_unless_the_pattern_says_so() -> None:
+    assert not Head().bursts
+
+
 def test_a_message_is_offered_without_what_came_beside_it() -> None:
     head = Bounded(1)
     assert head.offer_message(Message(b"body", pipe=7))

@@ -219,28 +219,40 @@ TestRing = RingMachine.TestCase
 
 
 class QueueMachine(RuleBasedStateMachine):
-    """A fair queue against a plain one: order of arrival, and a mark for each pipe."""
+    """A fair queue against a plain one: order of arrival, a mark for each pipe, and one for those that have gone."""
 
     HIGH = 3
+    LEFT = 4
 
     def __init__(self) -> None:
         super().__init__()
-        self.queue: FairQueue[int] = FairQueue(self.HIGH)
+        self.queue: FairQueue[int] = FairQueue(self.HIGH, self.LEFT)
         self.model: deque[tuple[Pipe, int]] = deque()
-        self.pipes = []
-        for number in range(3):
-            pipe, bottom = make(number=number)
-            pipe.opened(RECORD)
-            pipe.below.want(MANY)
-            self.pipes.append((pipe, bottom))
+        self.pipes: list[tuple[Pipe, Bottom]] = []
+        self.unread: list[Pipe] = []
         self.count = 0
+        for _ in range(3):
+            self.come()
 
     def waiting(self, pipe: Pipe) -> int:
         return sum(owner is pipe for owner, _ in self.model)
 
-    @rule(number=st.integers(0, 2))
+    def read(self) -> None:
+        if sum(not owner.alive for owner, _ in self.model) < self.LEFT:
+            self.unread.clear()
+
+    @rule()
+    def come(self) -> None:
+        pipe, bottom = make(number=len(self.pipes))
+        pipe.opened(RECORD)
+        self.pipes.append((pipe, bottom))
+        self.unread.append(pipe)
+        self.read()
+        self.queue.attached(pipe)
+
+    @rule(number=st.integers(0))
     def put(self, number: int) -> None:
-        pipe, bottom = self.pipes[number]
+        pipe, bottom = self.pipes[number % len(self.pipes)]
         if not pipe.alive or not bottom.credit:
             return
         self.count += 1
@@ -250,16 +262,23 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model)
     @rule()
     def take(self) -> None:
-        assert self.queue.take() == self.model.popleft()
+        pipe, batch = self.model.popleft()
+        if not pipe.alive:
+            self.read()
+        assert self.queue.take() == (pipe, batch)
 
     @precondition(lambda self: not self.model)
     @rule()
     def take_nothing(self) -> None:
         assert self.queue.take() is None
 
-    @rule(number=st.integers(0, 2))
+    @rule(number=st.integers(0))
     def lose(self, number: int) -> None:
-        self.pipes[number][0].broken(PeerAborted())
+        pipe, _ = self.pipes[number % len(self.pipes)]
+        if pipe.alive:
+            pipe.broken(PeerAborted())
+            self.queue.detached(pipe)
+            self.unread = [other for other in self.unread if other is not pipe]
 
     @invariant()
     def marks(self) -> None:
@@ -268,7 +287,7 @@ class QueueMachine(RuleBasedStateMachine):
             waiting = self.waiting(pipe)
             assert pipe.batches == waiting <= self.HIGH
             if pipe.alive:
-                assert (bottom.credit == 0) is (waiting == self.HIGH)
+                assert (bottom.credit == 0) is (waiting == self.HIGH or pipe in self.unread)
 
 
 TestFairQueue = QueueMachine.TestCase
@@ -296,8 +315,28 @@ class TestQueue:
         pipe.opened(RECORD)
         queue.put(pipe, "last words")
         pipe.broken(PeerAborted())
+        queue.detached(pipe)
         assert queue.take() == (pipe, "last words")
         assert bottom.credit == 0
+
+    def test_those_that_come_start_one_after_the_other(self) -> None:
+        queue: FairQueue[str] = FairQueue(left=1)
+        gone, _ = make()
+        gone.opened(RECORD)
+        queue.attached(gone)
+        queue.put(gone, "last words")
+        gone.broken(PeerAborted())
+        queue.detached(gone)
+        started: list[int] = []
+        for number in range(4):
+            pipe, bottom = make(number=number)
+            pipe.opened(RECORD)
+            queue.attached(pipe)
+            bottom.want = lambda n, number=number: started.append(number)  # type: ignore[method-assign,misc]
+            wire(pipe, [bottom])
+        assert started == []
+        assert queue.take() == (gone, "last words")
+        assert started == [0, 1, 2, 3]
 
     def test_clear(self) -> None:
         queue: FairQueue[str] = FairQueue()

@@ -157,7 +157,7 @@ assert not os.path.exists("demo.port")
 """
 
 KILL = """
-listen(PortFile("demo.port"))
+listener = listen(PortFile("demo.port"))
 os.kill(os.getpid(), 9)
 """
 

@@ -141,3 +141,15 @@ def test_where_warnings_are_errors_none_is_raised() -> None:
         warnings.simplefilter("error")
         sink.off(OSError("no space left"))
     assert not sink.on
+
+
+def test_where_there_is_nowhere_to_warn_none_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    def raising(*arguments: object) -> None:
+        raise ValueError("I/O operation on closed file")
+
+    sink = Sink("-", packets=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        monkeypatch.setattr(warnings, "showwarning", raising)
+        sink.off(ValueError("I/O operation on closed file"))
+    assert not sink.on

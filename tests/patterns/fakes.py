@@ -14,16 +14,19 @@ from sockstack.core.filtering import Filter, FilterChain
 from sockstack.core.framing import size_of
 from sockstack.core.head import Stats
 from sockstack.core.junction import Gate, Pipe
-from sockstack.core.layer import Layer
+from sockstack.core.layer import Chunks, Layer
 from sockstack.core.spec import LayerSpec, Role
 from sockstack.patterns.base import PatternSpec
 from sockstack.testing.clock import VirtualClock, VirtualTimer
 from sockstack.testing.memory import Memory
 
-__all__ = ["HEAD", "Clock", "Joined", "Peer", "Rig", "Wire", "watch"]
+__all__ = ["BAD", "HEAD", "Clock", "Joined", "Peer", "Picky", "Rig", "Wire", "watch"]
 
 HEAD = 8
 """Bytes that a scripted pipe says each message costs beside its body."""
+
+BAD = b"BAD"
+"""What a picky filter does not let out, as the beginning of a message."""
 
 RECORD = Capabilities(Unit.MESSAGE, session=True, empty_unit=True, head=HEAD)
 
@@ -49,6 +52,27 @@ class Clock(VirtualClock):
     def pending(self) -> list[float]:
         """The instants of the timers that wait."""
         return [timer.when for timer in self.timers if timer.call is not None]
+
+
+class Picky(Filter):
+    """Refuses some messages that go down, and those that come up with the same beginning, by raising.
+
+    The latter breaks the rule of filters, and is what a faulty one does.
+    """
+
+    def encode(self, units: Sequence[Chunks]) -> list[Chunks]:
+        return [self._look(unit) for unit in units]
+
+    def decode(self, units: list[bytes]) -> list[bytes | None]:
+        for unit in units:
+            self._look(unit)
+        return list(units)
+
+    def _look(self, unit: Chunks) -> Chunks:
+        whole = unit if isinstance(unit, bytes) else b"".join(unit)
+        if whole.startswith(BAD):
+            raise ValueError(f"not this one: {whole!r}")
+        return unit
 
 
 class Wire(Layer):

@@ -9,8 +9,13 @@ from sockstack.core.errors import Closed, LocalProtocolError
 from sockstack.core.head import Message
 from sockstack.core.layer import MANY
 from sockstack.patterns.base import PatternSpec
+from sockstack.patterns.bus import Bus
+from sockstack.patterns.pair import Pair0, Pair1
 from sockstack.patterns.pipeline import Pull, Push
+from sockstack.patterns.pubsub import Sub
 from sockstack.patterns.reqrep import Rep, Req
+from sockstack.patterns.star import Star
+from sockstack.patterns.survey import Respondent, Surveyor
 
 from .fakes import Rig, watch
 
@@ -208,7 +213,32 @@ def test_the_wrong_direction_is_refused(raw: bool) -> None:
             push.head.take_message()
 
 
-# Raw sockets: what the header holds.
+# Raw sockets.
+
+
+@pytest.mark.parametrize(
+    ("spec", "word"),
+    [
+        *((Req(raw=True), REQUEST), (Rep(raw=True), REQUEST)),
+        *((Surveyor(raw=True), REQUEST), (Respondent(raw=True), REQUEST)),
+        *((Pull(raw=True), b""), (Sub(raw=True), b""), (Bus(raw=True), b"")),
+        *((Star(raw=True), b"\0\0\0\0"), (Pair0(raw=True), b""), (Pair1(raw=True), b"\0\0\0\1")),
+    ],
+    ids=lambda spec: name(spec) if isinstance(spec, PatternSpec) else "",
+)
+def test_a_raw_socket_counts_each_message_once(spec: PatternSpec, word: bytes) -> None:
+    rig = Rig(spec)
+    peer = rig.peer()
+    for _ in range(3):
+        peer.deliver(word + b"a", word + b"b")
+    assert rig.head.take() == b"a"
+    assert rig.head.take_message() is not None
+    assert rig.head.take_many(99) == [b"a", b"b"] * 2
+    assert rig.head.take() is None
+    assert rig.stats.received == peer.pipe.received == 6
+
+
+# What the header holds.
 
 
 def test_raw_rep_shows_the_pipe_and_all_words_and_answers_by_them() -> None:

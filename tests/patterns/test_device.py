@@ -13,7 +13,7 @@ from sockstack.patterns.device import Device, check_pair
 from sockstack.patterns.pipeline import Pull, Push
 from sockstack.patterns.reqrep import Rep, Req
 
-from .fakes import Clock, Rig
+from .fakes import BAD, Clock, Picky, Rig
 
 ID = b"\x80\0\0\0"
 
@@ -164,6 +164,61 @@ def test_end_filters_of_its_sockets_stand_at_their_sides() -> None:
     assert between.front.stats.refused == 1
     server.deliver(b"\1\0\0\0" + ID + b"answer")
     assert ChecksumLayer().decode([client.sent[0][4:]]) == [b"answer"]
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_message_on_which_a_filter_raises_costs_no_other(
+    inside: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    front = Rig(Rep(raw=True), clock=clock, first=0x01000000)
+    back = Rig(Req(raw=True), *(() if inside else (Picky(),)), clock=clock, first=0x02000000)
+    device = Device(front.raw, back.raw, (Picky(),) if inside else ())
+    client, other, server = front.peer(), front.peer(), back.peer()
+    client.deliver(ID + b"1", ID + BAD, ID + b"2", ID + BAD)
+    other.deliver(ID + b"3")
+    client.deliver(ID + BAD)
+    other.deliver(ID + b"4")
+    assert [unit[8:] for unit in server.sent] == [b"1", b"2", b"3", b"4"]
+    assert (device.forwarded, device.refused) == (4, 3)
+    assert client.closed == other.closed == server.closed == []
+    assert front.stats.received == 7
+    assert back.stats.sent == 4
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("sockstack.device", "ERROR")
+    assert "not this one: b'BAD'" in record.getMessage()
+    assert record.exc_info
+
+
+def test_a_filter_that_raises_on_the_way_back_costs_no_other_either() -> None:
+    between = reqrep(Picky())
+    client, server = between.front.peer(), between.back.peer()
+    server.deliver(b"\1\0\0\0" + ID + BAD, b"\1\0\0\0" + ID + b"good")
+    assert client.sent == [ID + b"good"]
+    assert (between.device.forwarded, between.device.refused) == (1, 1)
+    assert server.closed == []
+
+
+def test_what_does_not_pass_and_what_is_raised_on_are_one_count() -> None:
+    between = reqrep(Picky(), ChecksumLayer())
+    client, server = between.front.peer(), between.back.peer()
+    client.deliver(ID + BAD, ID + b"good")
+    assert len(server.sent) == 1
+    server.deliver(b"\1\0\0\0" + ID + b"forged")
+    assert between.device.refused == 2
+
+
+def test_both_sockets_count_what_passes() -> None:
+    between = reqrep(ChecksumLayer())
+    client, server = between.front.peer(), between.back.peer()
+    (answer,) = ChecksumLayer().encode([b"answer"])
+    for _ in range(3):
+        client.deliver(ID + b"question", ID + b"another")
+        server.deliver(b"\1\0\0\0" + ID + bytes(answer), b"\1\0\0\0" + ID + b"forged")  # type: ignore[arg-type]
+    front, back = between.front.stats, between.back.stats
+    assert (front.received, back.sent) == (6, 6)
+    assert (back.received, front.sent) == (6, 3)
+    assert (between.device.forwarded, between.device.refused) == (9, 3)
 
 
 def test_a_closed_device_passes_nothing_on() -> None:

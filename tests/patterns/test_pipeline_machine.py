@@ -42,6 +42,7 @@ class Pipeline(RuleBasedStateMachine):
     def connect(self, pull: int) -> None:
         if len(self.live) < 5:
             self.lines.append(Joined(self.push, self.pulls[pull]))
+            self.settle()
 
     @rule(count=st.integers(1, 30))
     def send_many(self, count: int) -> None:

@@ -60,9 +60,10 @@ def test_a_device_says_what_theirs_said(name: str, index: int, step: int) -> Non
         assert peer.closed == []
     messages = sum(len(line.theirs) - 1 for line in (before, behind))
     assert device.forwarded == messages > 0
-    for rig in (front, back):
+    for rig, line, other in ((front, before, behind), (back, behind, before)):
         counted = rig.stats.snapshot()
-        del counted["received"]
+        assert counted.pop("received") == len(line.theirs) - 1
+        assert counted.pop("sent") == len(other.theirs) - 1
         assert not any(counted.values()), counted
 
 

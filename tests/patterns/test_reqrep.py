@@ -15,8 +15,8 @@ from sockstack.core.errors import (
 )
 from sockstack.core.head import Message
 from sockstack.layers.checksum import ChecksumLayer
-from sockstack.patterns.backtrace import end_of_words
-from sockstack.patterns.reqrep import Rep, Req, Requests
+from sockstack.patterns.backtrace import end_of_words, free_ids
+from sockstack.patterns.reqrep import Rep, Req, ReqHead, Requests
 
 from .fakes import HEAD, Clock, Rig, watch
 
@@ -60,7 +60,8 @@ def test_an_id_that_another_context_still_waits_for_is_not_given_twice() -> None
     assert patient.offer(b"long")
     for _ in range(3):
         assert rig.head.offer(b"short")
-    rig.raw._next_id = 0xFFFFFFFF  # type: ignore[attr-defined]  # as after 2**31 requests
+    assert isinstance(rig.raw, Requests)
+    rig.raw._ids = free_ids(0x7FFFFFFF, rig.raw.waiting)  # as after 2**31 requests
     assert rig.head.offer(b"other")
     assert peer.sent[-1] == ID + b"other"
     peer.deliver(b"\xff\xff\xff\xffyes", ID + b"no")
@@ -554,7 +555,31 @@ def test_a_request_that_was_put_off_is_forgotten_with_its_context() -> None:
     context = rig.head.context({})
     assert context.offer(b"never mind")
     context.close()
+    assert isinstance(rig.raw, Requests)
+    assert not rig.raw._homeless
     assert rig.peer().sent == []
+
+
+def test_requests_are_put_off_without_looking_for_them_among_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared: list[object] = []
+
+    def same(self: object, other: object) -> bool:
+        compared.append(other)
+        return self is other
+
+    monkeypatch.setattr(ReqHead, "__eq__", same)
+    rig = Rig(Req())
+    peer = rig.peer()
+    contexts = [rig.head.context({}) for _ in range(100)]
+    for number, context in enumerate(contexts):
+        assert context.offer(b"%d" % number)
+    peer.lose()
+    for context in contexts[50:]:
+        context.close()
+    assert len(compared) < 200
+    assert [unit[4:] for unit in rig.peer().sent] == [b"%d" % number for number in range(50)]
 
 
 def test_a_context_decides_for_itself_what_is_done_without_peers() -> None:

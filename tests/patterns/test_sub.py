@@ -117,6 +117,26 @@ def test_subscribing_twice_is_one_subscription() -> None:
     assert rig.head.take() is None
 
 
+def test_subscribing_does_not_look_at_all_other_topics() -> None:
+    hashed: list[bytes] = []
+
+    class Topic(bytes):
+        def __hash__(self) -> int:
+            hashed.append(self)
+            return super().__hash__()
+
+    rig = Rig(Sub())
+    peer = rig.peer()
+    topics = [Topic(b"%03d." % number) for number in range(300)]
+    for topic in topics:
+        sub(rig).subscribe(topic)
+    for topic in topics[100:]:
+        sub(rig).unsubscribe(topic)
+    peer.deliver(*(topic + b"news" for topic in topics))
+    assert len(rig.head.take_many(999) or []) == 100
+    assert len(hashed) < 2000
+
+
 def test_unsubscribing_may_leave_nothing() -> None:
     rig = Rig(Sub(b"a"))
     peer = rig.peer()

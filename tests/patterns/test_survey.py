@@ -22,6 +22,7 @@ from sockstack.core.errors import (
 from sockstack.core.head import Head, Message
 from sockstack.core.layer import MANY, Chunks
 from sockstack.layers.checksum import ChecksumLayer
+from sockstack.patterns.backtrace import free_ids
 from sockstack.patterns.survey import SURVEYS, Respondent, Surveyor, Surveys
 
 from .fakes import HEAD, Clock, Rig, watch
@@ -92,7 +93,7 @@ def test_an_id_that_another_context_still_uses_is_not_given_twice() -> None:
     assert patient.offer(b"long")
     for _ in range(3):
         assert rig.head.offer(b"short")
-    surveys(rig)._next_id = 0xFFFFFFFF  # as after 2**31 surveys
+    surveys(rig)._ids = free_ids(0x7FFFFFFF, surveys(rig).running)  # as after 2**31 surveys
     assert rig.head.offer(b"other")
     assert peer.sent[-1] == ID + b"other"
     peer.deliver(b"\xff\xff\xff\xffyes", ID + b"no")

@@ -8,7 +8,7 @@ pattern calls them on the bodies alone and keeps header and route aside (an *end
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from .errors import RemoteProtocolError
 from .layer import Chunks, Layer
@@ -19,6 +19,10 @@ __all__ = ["Filter", "FilterChain"]
 class Filter(Layer):
     """Base of message filters.
 
+    ``encode`` may raise for a unit that must not be sent: that is the caller's mistake, and who sends is told. Above a
+    pattern each ``send`` then has to pass through the filter before it returns. Say ``infallible`` where ``encode``
+    raises for no unit, and small messages may be collected and encoded later, many at a time.
+
     Attributes:
         refused: units that did not pass ``decode`` so far.
     """
@@ -26,11 +30,18 @@ class Filter(Layer):
     refusal = "the unit did not pass"
     """What to say of a unit that ``decode`` refused."""
 
+    infallible: ClassVar[bool] = False
+    """``encode`` raises for no unit."""
+
     def __init__(self) -> None:
         self.refused = 0
 
     def encode(self, units: Sequence[Chunks]) -> list[Chunks]:
-        """The units as they go down, one for each."""
+        """The units as they go down, one for each.
+
+        Raises:
+            Exception: one of them must not go down. In the same batch as others, it is encoded again without them.
+        """
         raise NotImplementedError
 
     def decode(self, units: list[bytes]) -> list[bytes | None]:
@@ -72,11 +83,41 @@ class FilterChain:
         """Units that did not pass, all filters together."""
         return sum(entry.refused for entry in self._down)
 
+    @property
+    def infallible(self) -> bool:
+        """``encode`` raises for no body."""
+        return all(entry.infallible for entry in self._down)
+
     def encode(self, bodies: Sequence[Chunks]) -> Sequence[Chunks]:
-        """Bodies on their way down."""
+        """Bodies on their way down.
+
+        Raises:
+            Exception: what a filter raised; none of them may go down.
+        """
         for entry in self._down:
             bodies = entry.encode(bodies)
         return bodies
+
+    def encode_front(self, bodies: Sequence[Chunks]) -> Sequence[Chunks]:
+        """Bodies on their way down, from the front up to the first for which a filter raises.
+
+        Raises:
+            Exception: what it raised, if that is the first of all.
+        """
+        try:
+            return self.encode(bodies)
+        except Exception:
+            if len(bodies) == 1:
+                raise
+        encoded: list[Chunks] = []
+        for body in bodies:
+            try:
+                encoded += self.encode((body,))
+            except Exception:
+                if not encoded:
+                    raise
+                break
+        return encoded
 
     def decode(self, bodies: list[bytes]) -> tuple[list[Any], int]:
         """Bodies on their way up, one for each, and how many were refused; those are None."""

@@ -103,6 +103,8 @@ class Framer(Layer):
         self._verdict = error
         self.holds_end = True
         self._pump()
+        if self.holds_end:  # units wait to be asked for; meanwhile nobody can be told anything
+            self.above.writable(False)
 
     def abort(self) -> None:
         self.leftover()

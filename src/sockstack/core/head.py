@@ -92,13 +92,11 @@ class Head:
 
     Attributes:
         context_options: attributes that may differ for a context.
-        bursts: single messages may be collected for a moment and offered in batches.
         inbox: messages that any thread may take without asking; empty where taking needs state.
         closed: this is a context, and it was closed.
         receivable, sendable: where callers wait.
     """
 
-    bursts: ClassVar[bool] = False
     context_options: ClassVar[frozenset[str]] = frozenset()
     name: str = "socket"
     closed = False
@@ -107,6 +105,14 @@ class Head:
         self.inbox: deque[bytes] = deque()
         self.receivable = Gate()
         self.sendable = Gate()
+
+    @property
+    def bursts(self) -> bool:
+        """Whether single messages may be collected for a moment and offered in batches, when their callers have gone.
+
+        Only where there is nothing about a message that ``offer`` would refuse.
+        """
+        return False
 
     @property
     def can_send(self) -> bool:
@@ -124,13 +130,31 @@ class Head:
         return bool(self.inbox)
 
     def offer(self, body: bytes) -> bool:
-        """Take a message to send; False: not now."""
+        """Take a message to send; False: not now.
+
+        Raises:
+            LocalProtocolError: the pattern has nothing to send now.
+            Closed: the socket or the context is closed.
+            Exception: what a filter above the pattern raised for the message.
+
+        Whatever it raises, the message was not taken.
+        """
         raise LocalProtocolError(f"a {self.name} socket does not send", layer=self.name)
 
     def offer_many(self, bodies: Sequence[bytes]) -> int:
-        """Take messages from the front of ``bodies``; how many were taken."""
+        """Take messages from the front of ``bodies``; how many were taken.
+
+        Raises like :meth:`offer`, and only if none was taken: all before the one that is refused are, and a call that
+        begins with that one raises.
+        """
         for count, body in enumerate(bodies):
-            if not self.offer(body):
+            try:
+                taken = self.offer(body)
+            except Exception:
+                if not count:
+                    raise
+                taken = False
+            if not taken:
                 return count
         return len(bodies)
 

@@ -5,7 +5,7 @@ SP patterns stand on it, and ZMTP socket types can.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -32,22 +32,21 @@ class Gate:
     __slots__ = ("_waiting", "leader")
 
     def __init__(self) -> None:
-        self._waiting: list[Callable[[], None]] = []
+        self._waiting: dict[Callable[[], None], None] = {}  # in their order
         self.leader: Callable[[], None] | None = None
 
     def add(self, wake: Callable[[], None]) -> None:
         """Call ``wake`` once, when the gate opens next."""
-        self._waiting.append(wake)
+        self._waiting[wake] = None
 
     def remove(self, wake: Callable[[], None]) -> None:
         """Do not call ``wake`` any more."""
-        if wake in self._waiting:
-            self._waiting.remove(wake)
+        self._waiting.pop(wake, None)
 
     def open(self) -> None:
         """Wake all who wait."""
         if self._waiting:
-            waiting, self._waiting = self._waiting, []
+            waiting, self._waiting = self._waiting, {}
             for wake in waiting:
                 wake()
         if self.leader is not None:
@@ -214,17 +213,32 @@ class FairQueue(Generic[B]):
     """Batches from many pipes, by priority and then in the order of arrival, with a high-water mark for each pipe.
 
     A batch is what one read of a pipe gave. A pipe with ``high`` batches waiting is stopped until they are taken, so
-    one that sends a lot neither starves the others nor fills the memory.
+    one that sends a lot neither starves the others nor fills the memory. What a pipe leaves behind when it goes is
+    taken in its turn. While ``left`` such batches or more wait, no pipe that comes is read: peers that come, send and
+    go, again and again, do not fill the memory either.
     """
 
-    __slots__ = ("_high", "_levels")
+    __slots__ = ("_high", "_left", "_levels", "_most_left", "_unread")
 
-    def __init__(self, high: int = 8) -> None:
+    def __init__(self, high: int = 8, left: int = 64) -> None:
         self._levels: dict[int, deque[tuple[Pipe, B]]] = {}
         self._high = high
+        self._most_left = left
+        self._left = 0
+        self._unread: OrderedDict[Pipe, None] = OrderedDict()
 
     def __len__(self) -> int:
         return sum(map(len, self._levels.values()))
+
+    def attached(self, pipe: Pipe) -> None:
+        """The pipe has come: read it, as soon as enough is taken of what others have left."""
+        self._unread[pipe] = None
+        self._read()
+
+    def detached(self, pipe: Pipe) -> None:
+        """The pipe has gone; what it left waits."""
+        self._left += pipe.batches
+        self._unread.pop(pipe, None)
 
     def put(self, pipe: Pipe, batch: B) -> None:
         """Add a batch; stop its pipe at the mark."""
@@ -237,8 +251,9 @@ class FairQueue(Generic[B]):
             pipe.below.want(0)
 
     def clear(self) -> None:
-        """Drop everything."""
+        """Drop everything, for good."""
         self._levels.clear()
+        self._unread.clear()
 
     def take(self) -> tuple[Pipe, B] | None:
         """The oldest batch of the best priority, or None; its pipe may go on."""
@@ -246,10 +261,19 @@ class FairQueue(Generic[B]):
             if level:
                 pipe, batch = level.popleft()
                 pipe.batches -= 1
-                if pipe.batches == self._high - 1 and pipe.alive:
+                if not pipe.alive:
+                    self._left -= 1
+                    self._read()
+                elif pipe.batches == self._high - 1:
                     pipe.below.want(MANY)
                 return pipe, batch
         return None
+
+    def _read(self) -> None:
+        """Read the pipes that have come, in their order, while little enough is left by others."""
+        while self._unread and self._left < self._most_left:
+            pipe, _ = self._unread.popitem(last=False)
+            pipe.below.want(MANY)
 
     def _add_level(self, priority: int) -> deque[tuple[Pipe, B]]:
         """A level of its own, in its place among the others."""

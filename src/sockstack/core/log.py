@@ -12,7 +12,10 @@ __all__ = ["debugger", "logger"]
 
 
 def logger(subject: str) -> logging.Logger:
-    """The logger of a subject: ``hub``, ``link``, ``endpoint``, ``socket``. This library never configures logging."""
+    """The logger of a subject: ``hub``, ``link``, ``endpoint``, ``socket`` or ``device``.
+
+    This library never configures logging.
+    """
     import logging
 
     return logging.getLogger(f"sockstack.{subject}")

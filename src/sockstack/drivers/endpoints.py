@@ -326,7 +326,6 @@ class DialerCore(Endpoint):
         self._opening = None
         self.error = error
         self.stats.failed += 1
-        logger("endpoint").debug("dialling %s: %s", self.specs[-1], error)
         self._again(error)
         self._owner.endpoint_failed(self, top, error)
 

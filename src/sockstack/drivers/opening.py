@@ -8,6 +8,7 @@ from ..core.chain import Chain, ChainTop
 from ..core.errors import Deadline, SockstackError
 from ..core.hub import Cancellable, Hub
 from ..core.layer import Layer
+from ..core.log import logger
 from ..core.spec import LayerSpec, Role
 from ..core.transport import Link
 
@@ -51,8 +52,11 @@ class Opening:
         hub, top = self._hub, self.top
         try:
             chain = Chain(self._specs, link, link.record, self._role, top, hub, self._above)
-        except SockstackError as error:
+        except Exception as error:
             link.abort()
+            if not isinstance(error, SockstackError):
+                logger("opening").exception("a layer cannot be built")
+                error = SockstackError(f"internal fault: {error!r}", layer=self._specs[0].name)
             self._failed(self, error)
             return
         self._started = True

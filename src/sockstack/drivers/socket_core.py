@@ -13,6 +13,7 @@ from ..core.chain import ChainTop
 from ..core.errors import (
     Busy,
     Closed,
+    Deadline,
     IncompatiblePeer,
     LocalProtocolError,
     SockstackError,
@@ -284,6 +285,32 @@ class SocketCore:
         """The peer with that id, if it is still connected."""
         pipe = self.raw.pipes.get(number)
         return None if pipe is None else self._info(pipe)
+
+    def explain(self, error: Deadline) -> None:
+        """Say why nothing could be sent or received in time, if that is known: nobody is connected."""
+        if self.raw.pipes:
+            return
+        faults = [f"{each.address}: {each.error.message}" for each in self.endpoints if each.error]
+        error.message = "; ".join([f"{error.message}, and nobody is connected", *faults])
+        error.__cause__ = next((each.error for each in self.endpoints if each.error), None)
+
+    def offer_accepted(self, bodies: Sequence[bytes]) -> int:
+        """Hand on messages that were accepted before, and whose sender cannot be told any more if a layer raises.
+
+        Returns:
+            How many of them are dealt with, from the front: handed on or, if a layer cannot send one, dropped.
+        """
+        for batch in (bodies, bodies[:1]):
+            try:
+                return self.head.offer_many(batch)
+            except Closed:
+                raise
+            except Exception as error:
+                fault = error
+        text = "a layer cannot send %r, which is dropped"
+        logger("socket").error(text, bodies[0][:64], exc_info=fault)
+        self.stats.lost += len(bodies[0])
+        return 1
 
     def describe(self, closed: bool) -> str:
         """The pattern, its addresses and its peers, in a line."""

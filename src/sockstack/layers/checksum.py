@@ -59,6 +59,7 @@ class ChecksumLayer(Filter):
     """The layer of :class:`Checksum`."""
 
     refusal = "the checksum of a message does not fit"
+    infallible = True
 
     def encode(self, units: Sequence[Chunks]) -> list[Chunks]:
         out: list[Chunks] = []

@@ -94,6 +94,8 @@ class Compress(LayerSpec, MessageFilter):
 class CompressLayer(Filter):
     """The layer of :class:`Compress`: messages of at most ``limit`` bytes, once expanded."""
 
+    infallible = True
+
     def __init__(self, level: int, limit: int) -> None:
         super().__init__()
         self._level = level

@@ -103,6 +103,8 @@ def _neighbours(build: Build) -> tuple[LayerSpec | None, LayerSpec | None]:
 class TraceLayer(Filter):
     """Shows each call and passes it on. As an end filter it shows what it is given to encode and to decode."""
 
+    infallible = True
+
     def __init__(self, sink: Sink, view: View) -> None:
         super().__init__()
         self._sink = sink

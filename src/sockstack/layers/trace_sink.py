@@ -90,9 +90,9 @@ class Sink:
             self._write(data)
 
     def off(self, error: Exception) -> None:
-        """Write no more, and warn. Where warnings are errors, none is raised: it would break what passes."""
+        """Write no more, and warn. Nothing is raised, not where warnings are errors: it would break what passes."""
         self.on = False
-        with suppress(StackWarning):
+        with suppress(Exception):
             warnings.warn(f"the trace to {self._where} is off: {error}", StackWarning, stacklevel=4)
 
     def _open(self, path: str, header: bytes) -> None:

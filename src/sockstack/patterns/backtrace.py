@@ -10,6 +10,8 @@ again when an answer comes back.
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterator
+
 from ..core.errors import LocalProtocolError, RemoteProtocolError
 from ..core.filtering import FilterChain
 from ..core.head import Head, Message, Stats
@@ -19,8 +21,6 @@ from ..core.layer import Chunks
 from .base import Incoming, Raw, RawHead
 
 __all__ = [
-    "FIRST_ID",
-    "LAST_ID",
     "MOST_WORDS",
     "AnswerHead",
     "RawAnswerHead",
@@ -28,6 +28,7 @@ __all__ = [
     "RawAskHead",
     "Worded",
     "end_of_words",
+    "free_ids",
     "headed",
 ]
 
@@ -39,6 +40,23 @@ MOST_WORDS = 255
 
 REPLIES = 64
 """Answers that wait for one pipe to take more; only raw sockets let any wait."""
+
+
+def free_ids(bits: int, taken: Container[bytes]) -> Iterator[bytes]:
+    """Words with ids, one after the other and round again, without those that are ``taken`` when their turn comes.
+
+    Args:
+        bits: what the first one has below its top bit: chance, so that a peer that asked before under the same id,
+            in an earlier life, does not get the answer.
+        taken: the words of questions that are under way.
+    """
+    first = FIRST_ID | bits
+    while True:
+        for number in range(first, LAST_ID + 1):
+            word = number.to_bytes(4, "big")
+            if word not in taken:
+                yield word
+        first = FIRST_ID
 
 
 def end_of_words(unit: bytes, most: int) -> int:
@@ -168,11 +186,9 @@ class AnswerHead(Head):
         popped = self._raw.pop()
         if popped is None:
             return None
-        stats = self._raw.stats
         if self._pipe is not None:
-            stats.unanswered += 1
+            self._raw.stats.unanswered += 1
         self._pipe, self._header, body = popped
-        stats.received += 1
         return body
 
     def take_message(self) -> Message | None:

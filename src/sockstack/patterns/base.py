@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from ..core.capabilities import Capabilities, Requirement, Unit
 from ..core.errors import Closed, LocalProtocolError, StackError
@@ -11,7 +11,7 @@ from ..core.filtering import FilterChain
 from ..core.head import Head, Message, Stats
 from ..core.hub import Timing
 from ..core.junction import FairQueue, Junction, Pipe, Ring
-from ..core.layer import MANY, Chunks
+from ..core.layer import Chunks
 from ..core.spec import Kind, LayerSpec
 
 __all__ = ["Incoming", "PatternSpec", "Raw", "RawHead", "check_ttl"]
@@ -78,7 +78,7 @@ class Raw(Junction):
         self.stats = stats
         self.pipes: dict[int, Pipe] = {}
         self.ring = Ring()
-        self.queue: FairQueue[list[Incoming]] = FairQueue()
+        self.queue: FairQueue[list[Any]] = FairQueue()
         self._batch: list[Incoming] = []
         self._batch_pipe: Pipe | None = None
         self.head: Head
@@ -111,11 +111,12 @@ class Raw(Junction):
         self.pipes[pipe.id] = pipe
         if pipe.ready:
             self.ring.add(pipe)
-        pipe.below.want(MANY)
+        self.queue.attached(pipe)
         self.head.sendable.open()
 
     def detached(self, pipe: Pipe) -> None:
         self.pipes.pop(pipe.id, None)
+        self.queue.detached(pipe)
         self.ring.remove(pipe)
         self.stats.lost += pipe.unsent
 
@@ -160,7 +161,7 @@ class Raw(Junction):
                 backlog.pop()
 
     def pop(self) -> tuple[Pipe, bytes, bytes] | None:
-        """The next message that came in, with its pipe; None: none now."""
+        """The next message that came in, with its pipe, counted as received; None: none now."""
         if not self._batch:
             taken = self.queue.take()
             if taken is None:
@@ -170,6 +171,7 @@ class Raw(Junction):
             self._batch_pipe, self._batch = taken
             self._batch.reverse()
         assert self._batch_pipe is not None
+        self.stats.received += 1
         header, body = self._batch.pop()
         return self._batch_pipe, header, body
 
@@ -186,6 +188,11 @@ class Raw(Junction):
     def route_header(self, pipe: Pipe, header: bytes) -> bytes:
         """The header that a raw socket shows for a message of ``pipe``."""
         return header
+
+    @property
+    def infallible(self) -> bool:
+        """Whether no end filter refuses an outgoing body."""
+        return self.filters is None or self.filters.infallible
 
     def encode(self, body: Chunks) -> Chunks:
         """Run the end filters over an outgoing body."""
@@ -251,7 +258,6 @@ class RawHead(Head):
         if popped is None:
             return None
         pipe, header, body = popped
-        self._raw.stats.received += 1
         return Message(body, self._raw.route_header(pipe, header), pipe.id)
 
     def _more(self) -> bytes | None:

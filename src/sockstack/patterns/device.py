@@ -12,6 +12,7 @@ from typing import cast
 from ..core.errors import StackError
 from ..core.filtering import Filter, FilterChain
 from ..core.layer import Chunks
+from ..core.log import logger
 from ..core.spec import LayerSpec
 from .base import PatternSpec, Raw
 
@@ -64,6 +65,7 @@ class Device:
 
     def __init__(self, front: Raw, back: Raw, inside: Sequence[Filter] = ()) -> None:
         self.forwarded = 0
+        self._raised = 0
         self._inside = FilterChain(inside) if inside else None
         self._closed = False
         self._link(front, back, outward=True)
@@ -72,8 +74,8 @@ class Device:
 
     @property
     def refused(self) -> int:
-        """Messages that the filters inside did not let pass."""
-        return self._inside.refused if self._inside is not None else 0
+        """Messages that the filters inside did not let pass, or that they, or those of the far side, raised on."""
+        return self._raised + (self._inside.refused if self._inside is not None else 0)
 
     def close(self) -> None:
         """Pass nothing on any more."""
@@ -89,13 +91,26 @@ class Device:
                     source.head.receivable.add(pump)
                     return
                 pipe, header, body = popped
-                passed = self._pass(body, outward)
-                if passed is not None:
+                try:
+                    passed = self._pass(body, outward)
+                    if passed is None:
+                        continue
                     sink.put(source.route_header(pipe, header), sink.encode(passed))
-                    self.forwarded += 1
+                except Exception as error:  # one message must not cost the others
+                    self._drop(error)
+                    continue
+                sink.stats.sent += 1
+                self.forwarded += 1
             sink.head.sendable.add(pump)
 
         pump()
+
+    def _drop(self, error: Exception) -> None:
+        """A message could not be passed on. The first is logged; a peer that sends many does not fill the log."""
+        self._raised += 1
+        if self._raised == 1:
+            text = "a device dropped a message, and will say so no more: %r"
+            logger("device").error(text, error, exc_info=error)
 
     def _pass(self, body: bytes, outward: bool) -> Chunks | None:
         """What the filters inside make of a body. What travels on is one piece, as it came."""

@@ -107,8 +107,11 @@ def pieces(units: Sequence[Chunks]) -> Sequence[Sequence[Chunks]]:
 class FanOutHead(Head):
     """The sending half of a head that takes any message at any time, for all pipes."""
 
-    bursts = True
     _raw: FanOut
+
+    @property
+    def bursts(self) -> bool:
+        return self._raw.infallible
 
     @property
     def can_send(self) -> bool:
@@ -119,17 +122,18 @@ class FanOutHead(Head):
         return True
 
     def offer_many(self, bodies: Sequence[bytes]) -> int:
-        if bodies:
-            self._spread(tuple(bodies))  # a layer may keep it, and the list is the caller's
-        return len(bodies)
+        # A layer may keep the batch, and the list is the caller's.
+        return self._spread(tuple(bodies)) if bodies else 0
 
-    def _spread(self, units: Sequence[Chunks]) -> None:
+    def _spread(self, units: Sequence[Chunks]) -> int:
+        """Send from the front of a batch up to the first that a filter refuses; how many."""
         raw = self._raw
-        count = len(units)
         if raw.filters is not None:
-            units = raw.filters.encode(units)
+            units = raw.filters.encode_front(units)
+        count = len(units)
         raw.spread(self._worded(units))
         raw.stats.sent += count
+        return count
 
     def _worded(self, units: Sequence[Chunks]) -> Sequence[Chunks]:
         """The messages with the words that the protocol puts in front."""

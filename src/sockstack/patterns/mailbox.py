@@ -1,4 +1,4 @@
-"""A receiving head with a queue of so many messages, for patterns that drop rather than stop their peers."""
+"""A receiving head with a queue of messages, bounded, for patterns that drop rather than stop their peers."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ from ..core.head import Head, Message
 from ..core.junction import Pipe
 from .base import Raw
 
-__all__ = ["RECV_BUFFER", "Mailbox"]
+__all__ = ["RECV_BUFFER", "RECV_BYTES", "Mailbox"]
 
 RECV_BUFFER = 8192
 """Messages that wait to be received, unless told otherwise."""
 
+RECV_BYTES = 64 << 20
+"""Bytes that wait to be received, however few messages they are. One message always fits."""
+
 
 class Mailbox(Head):
     """A head whose messages wait here, at most ``size``; beyond that the oldest are dropped, or the new ones.
+
+    Beyond :data:`RECV_BYTES` they are, too. Not counted are the bytes of a batch that came when none waited, which
+    costs nothing where a reader keeps up, nor those in the inbox.
 
     Batches wait as they came. The oldest is moved to the inbox, where any thread may take messages without the hub's
     lock. All else happens under the lock, and allows for that: the inbox is only touched by ``append``, ``pop`` and
@@ -31,8 +37,9 @@ class Mailbox(Head):
         self._raw = raw
         self._size = size
         self._prefer_new = prefer_new
-        self._batches: deque[tuple[Pipe, list[bytes]]] = deque()
+        self._batches: deque[tuple[Pipe, list[bytes], int]] = deque()
         self._waiting = 0
+        self._bytes = 0
         self._pipe: Pipe | None = None
 
     @property
@@ -42,17 +49,21 @@ class Mailbox(Head):
     def deliver(self, pipe: Pipe, bodies: list[bytes]) -> None:
         """Queue a batch, not an empty one, and drop what is too much. The list is kept and not changed."""
         count = len(bodies)
-        over = self._waiting + len(self.inbox) + count - self._size
-        if over > 0 and not self._prefer_new:
-            self._raw.stats.overrun += over
-            count -= over
-            if not count:
+        size = self._count(bodies)
+        full = (
+            self._waiting + len(self.inbox) + count > self._size or self._bytes + size > RECV_BYTES
+        )
+        if full and not self._prefer_new:
+            bodies = self._fitting(bodies)
+            self._raw.stats.overrun += count - len(bodies)
+            if not bodies:
                 return
-            bodies = bodies[:count]
-        self._batches.append((pipe, bodies))
+            count, size = len(bodies), self._count(bodies)
+        self._batches.append((pipe, bodies, size))
         self._waiting += count
+        self._bytes += size
         self._raw.stats.received += count
-        if over > 0 and self._prefer_new:
+        if full and self._prefer_new:
             self._drop_oldest()
         self.receivable.open()
 
@@ -67,9 +78,14 @@ class Mailbox(Head):
         before = len(newest_first) + self._waiting
         kept = choose(newest_first[::-1])
         self.inbox.extend(kept)
-        batches = [(pipe, choose(bodies)) for pipe, bodies in self._batches]
-        self._batches = deque(batch for batch in batches if batch[1])
-        self._waiting = sum(len(bodies) for _, bodies in self._batches)
+        batches, self._batches = self._batches, deque()
+        self._waiting = self._bytes = 0
+        for pipe, bodies, _ in batches:
+            if bodies := choose(bodies):
+                size = self._count(bodies)
+                self._batches.append((pipe, bodies, size))
+                self._waiting += len(bodies)
+                self._bytes += size
         dropped = before - len(kept) - self._waiting
         self._raw.stats.received -= dropped
         return dropped
@@ -78,7 +94,7 @@ class Mailbox(Head):
         """Drop everything."""
         self.inbox.clear()
         self._batches.clear()
-        self._waiting = 0
+        self._waiting = self._bytes = 0
 
     def take(self) -> bytes | None:
         while True:
@@ -113,15 +129,33 @@ class Mailbox(Head):
                 self.check()
             self._raw.check()
             return False
-        self._pipe, bodies = self._batches.popleft()
+        self._pipe, bodies, size = self._batches.popleft()
         self._waiting -= len(bodies)
+        self._bytes -= size
         self.inbox.extend(bodies)
         return True
+
+    def _count(self, bodies: list[bytes]) -> int:
+        """The bytes of a batch, to be kept beside those that wait."""
+        return sum(map(len, bodies)) if self._batches else 0
+
+    def _fitting(self, bodies: list[bytes]) -> list[bytes]:
+        """Those of a batch, each by itself, that find room."""
+        room = self._size - self._waiting - len(self.inbox)
+        space = RECV_BYTES - self._bytes
+        kept: list[bytes] = []
+        for body in bodies:
+            if len(kept) >= room:
+                break
+            if len(body) <= space or not self._batches:
+                kept.append(body)
+                space -= len(body)
+        return kept
 
     def _drop_oldest(self) -> None:
         inbox = self.inbox
         dropped = 0
-        while self._waiting + len(inbox) > self._size:
+        while self._waiting + len(inbox) > self._size or self._bytes > RECV_BYTES:
             try:
                 inbox.popleft()
             except IndexError:

@@ -54,9 +54,9 @@ class Pair0(PatternSpec, Spec[PipeInterface, Pattern[Pair0Ops]]):
 
     Without a peer that takes more, ``send`` waits, once the send buffer is full. While there is a peer, any other that
     connects is closed at once with :class:`~sockstack.core.errors.Busy`; when it has gone, the next that connects takes
-    its place, and is sent what waits: the send buffer, and what had been accepted when the connection was found dead
-    before any of it was written. A peer that is refused cannot tell this from a connection that breaks: what it has
-    sent by then is lost.
+    its place, and is sent what waits: the send buffer, and messages that were being handed to a connection when it was
+    found dead, before anything of them was written. A peer that is refused cannot tell this from a connection that
+    breaks: what it has sent by then is lost.
 
     Whoever connects first has the place: where strangers can connect, put a layer below that knows the peer.
 
@@ -237,7 +237,7 @@ class CookedPair1(RawPair1, RawPair0):
     def dress(self, bodies: Sequence[bytes]) -> Sequence[Chunks]:
         if self.filters is None:
             return [(FIRST_HOP, body) for body in bodies]
-        return [headed(FIRST_HOP, body) for body in self.filters.encode(bodies)]
+        return [headed(FIRST_HOP, body) for body in self.filters.encode_front(bodies)]
 
     def admit(self, pipe: Pipe, units: list[bytes]) -> None:
         RawPair0.receive(self, pipe, [unit[4:] for unit in units])
@@ -293,9 +293,9 @@ class PolyHead(PairHead):
 
     _raw: PolyPair1
 
-    def offer_many(self, bodies: Sequence[bytes]) -> int:
-        """Hands on the whole batch: of shares, those after the first might find no room."""
-        return self._push(bodies) if bodies else 0
+    def _share(self, bodies: Sequence[bytes], start: int, turns: int) -> int:
+        """The whole batch: of shares, those after the first might find no room."""
+        return len(bodies)
 
     def offer_message(self, message: Message) -> bool:
         if not message.pipe:

@@ -34,9 +34,9 @@ class PullOps(CanRecv):
 class Push(PatternSpec, Spec[PipeInterface, Pattern[PushOps]]):
     """The sending end of a pipeline: each message goes to the peer that has been ready longest.
 
-    Without a peer that takes more, ``send`` waits, once the send buffer is full. What had been accepted when a
-    connection was found dead, before any of it was written, goes to another peer. What a peer sends is dropped and
-    counted (``stray``).
+    Without a peer that takes more, ``send`` waits, once the send buffer is full. If a connection is found dead while
+    messages are handed to it, those of which nothing was written go to another peer; what it had accepted before, and
+    the kernel had not taken, is ``lost``. What a peer sends is dropped and counted (``stray``).
 
     Args:
         send_buffer: messages that are accepted while no peer takes them, 0 to 8192. They go to the next that does, in
@@ -108,11 +108,9 @@ class PushHead(UnicastHead):
 class RawPull(Raw):
     """A fair queue of batches of bodies: there is no header to keep beside them."""
 
-    bodies: FairQueue[list[bytes]]
-
     def __init__(self, env: Timing, filters: FilterChain | None, stats: Stats) -> None:
         super().__init__(env, filters, stats)
-        self.bodies = FairQueue()
+        self.bodies: FairQueue[list[bytes]] = self.queue
         self._pipe: Pipe | None = None
 
     def receive(self, pipe: Pipe, units: list[bytes]) -> None:
@@ -120,10 +118,6 @@ class RawPull(Raw):
         if units:
             self.bodies.put(pipe, units)
             self.head.receivable.open()
-
-    def close(self, why: str = "the socket is closed") -> None:
-        self.bodies.clear()
-        super().close(why)
 
     @property
     def can_pop(self) -> bool:

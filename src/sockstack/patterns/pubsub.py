@@ -73,10 +73,10 @@ class Sub(PatternSpec, Spec[PipeInterface, Pattern[SubOps]]):
     **Without a topic nothing is received**, as with NNG: ``Sub()`` drops every message until ``subscribe`` is called.
     The topic ``b""`` is in front of every message, so ``Sub(b"")`` receives all.
 
-    Peers are never stopped. Messages wait in a queue of ``recv_buffer``, and what is too much is dropped and counted as
-    ``overrun``; what has no subscriber here is counted as ``unmatched``. Topics are compared with the body after the
-    filters above the pattern have decoded it. A context has its own topics, none at first, and its own queue; a
-    message goes to each that subscribed to it.
+    Peers are never stopped. Messages wait in a queue of ``recv_buffer``, and of no more than 64 MiB; what is too much
+    is dropped and counted as ``overrun``. What has no subscriber here is counted as ``unmatched``. Topics are compared
+    with the body after the filters above the pattern have decoded it. A context has its own topics, none at first, and
+    its own queue; a message goes to each that subscribed to it.
 
     Args:
         topics: prefixes, as bytes, that the socket itself subscribes to from the beginning.
@@ -156,22 +156,24 @@ class Subscribers(Raw):
     ) -> None:
         super().__init__(env, filters, stats)
         self.options = options
-        self.topics: tuple[bytes, ...] = ()
         self.heads: list[SubHead] = []
+        self._topics: tuple[bytes, ...] | None = None
         self.head = SubHead(self, options.topics)
 
     def receive(self, pipe: Pipe, units: list[bytes]) -> None:
         units = self.passed(units)
-        wanted = matching(units, self.topics)
+        if self._topics is None:
+            self._topics = tuple({topic for head in self.heads for topic in head.topics})
+        wanted = matching(units, self._topics)
         self.stats.unmatched += len(units) - len(wanted)
         for head in self.heads:
             own = wanted if len(self.heads) == 1 else matching(wanted, head.topics)
             if own:
                 head.deliver(pipe, own)
 
-    def gather(self) -> None:
-        """The topics of all, after those of one have changed."""
-        self.topics = tuple({topic for head in self.heads for topic in head.topics})
+    def changed(self) -> None:
+        """The topics of one head are others; those of all are gathered when they are needed."""
+        self._topics = None
 
     def close(self, why: str = "the socket is closed") -> None:
         for head in self.heads:
@@ -189,9 +191,17 @@ class SubHead(Mailbox):
     def __init__(self, raw: Subscribers, topics: Sequence[bytes] = ()) -> None:
         super().__init__(raw, raw.options.recv_buffer, raw.options.prefer_new)
         self._subscribers = raw
-        self.topics = tuple(dict.fromkeys(topics))
+        self._chosen = dict.fromkeys(topics)
+        self._topics: tuple[bytes, ...] | None = None
         raw.heads.append(self)
-        raw.gather()
+        raw.changed()
+
+    @property
+    def topics(self) -> tuple[bytes, ...]:
+        """What it has subscribed to."""
+        if self._topics is None:
+            self._topics = tuple(self._chosen)
+        return self._topics
 
     def subscribe(self, prefix: bytes) -> None:
         """Receive the messages, from now on, that begin with ``prefix``. Twice is the same as once.
@@ -202,9 +212,8 @@ class SubHead(Mailbox):
         self._check_open()
         if not isinstance(prefix, bytes):
             raise TypeError(f"a topic is bytes, not {prefix!r}")
-        if prefix not in self.topics:
-            self.topics = (*self.topics, prefix)
-            self._subscribers.gather()
+        self._chosen[prefix] = None
+        self._changed()
 
     def unsubscribe(self, prefix: bytes) -> None:
         """Receive them no more, not even those that wait here already, unless another topic fits them.
@@ -214,11 +223,12 @@ class SubHead(Mailbox):
             Closed: the socket or the context is closed.
         """
         self._check_open()
-        if prefix not in self.topics:
+        if prefix not in self._chosen:
             raise LocalProtocolError(f"there is no subscription to {prefix!r}", layer=self.name)
-        topics = self.topics = tuple(topic for topic in self.topics if topic != prefix)
-        self._subscribers.gather()
-        self._raw.stats.unmatched += self.sift(lambda bodies: matching(bodies, topics))
+        del self._chosen[prefix]
+        self._changed()
+        if self.can_recv:
+            self._raw.stats.unmatched += self.sift(lambda bodies: matching(bodies, self.topics))
 
     def _context(self) -> Head:
         self._check_open()
@@ -227,9 +237,13 @@ class SubHead(Mailbox):
     def close(self) -> None:
         if not self.closed:
             self._subscribers.heads.remove(self)
-            self._subscribers.gather()
+            self._subscribers.changed()
             self.clear()
         super().close()
+
+    def _changed(self) -> None:
+        self._topics = None
+        self._subscribers.changed()
 
     def _check_open(self) -> None:
         if self.closed:

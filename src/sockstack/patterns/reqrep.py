@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from dataclasses import KW_ONLY, dataclass
 from math import inf
 from typing import ClassVar
@@ -17,14 +17,13 @@ from ..core.junction import Pipe
 from ..core.layer import Chunks
 from ..core.spec import Header, Spec
 from .backtrace import (
-    FIRST_ID,
-    LAST_ID,
     MOST_WORDS,
     AnswerHead,
     RawAnswerHead,
     RawAnswers,
     RawAskHead,
     Worded,
+    free_ids,
     headed,
 )
 from .base import Incoming, PatternSpec, Raw, check_ttl
@@ -137,8 +136,8 @@ class Requests(RawReq):
     ) -> None:
         super().__init__(env, filters, stats)
         self.waiting: dict[bytes, ReqHead] = {}
-        self._homeless: deque[ReqHead] = deque()
-        self._next_id = env.randbits(31) | FIRST_ID
+        self._homeless: OrderedDict[ReqHead, None] = OrderedDict()
+        self._ids = free_ids(env.randbits(31), self.waiting)
         self._timer: Cancellable | None = None
         self._alarm = inf
         self.head = ReqHead(self, options)
@@ -160,11 +159,7 @@ class Requests(RawReq):
             body = self.encode(body)
         if asker.id is not None:
             self.waiting.pop(asker.id, None)
-        number = self._next_id
-        while (key := number.to_bytes(4, "big")) in self.waiting:  # since 2**31 requests, that is
-            number = number + 1 if number < LAST_ID else FIRST_ID
-        self._next_id = number + 1 if number < LAST_ID else FIRST_ID
-        asker.id = key
+        asker.id = key = next(self._ids)
         asker.unit = headed(key, body)
         asker.pipe = pipe
         asker.answer = asker.failure = None  # before the send, which may find the pipe dead
@@ -189,6 +184,7 @@ class Requests(RawReq):
         if asker.id is not None:
             self.waiting.pop(asker.id, None)
             asker.id = None
+        self._homeless.pop(asker, None)
         asker.unit = None
         asker.pipe = None
 
@@ -238,8 +234,7 @@ class Requests(RawReq):
     def _put_off(self, asker: ReqHead) -> None:
         """The request goes to the next pipe that takes it."""
         asker.pipe = None
-        if asker not in self._homeless:
-            self._homeless.append(asker)
+        self._homeless[asker] = None
 
     def _fail(self, asker: ReqHead, failure: SockstackError) -> None:
         """There will be no answer."""
@@ -261,7 +256,7 @@ class Requests(RawReq):
     def _house(self) -> None:
         """Send again what lost its pipe or its time, as far as pipes take it."""
         while self._homeless and self.ring:
-            asker = self._homeless.popleft()
+            asker, _ = self._homeless.popitem(last=False)
             if asker.unit is None or asker.pipe is not None:
                 continue
             pipe = self.ring.next()

@@ -53,7 +53,8 @@ class Star(PatternSpec, Spec[PipeInterface, Pattern[StarOps]]):
     Args:
         ttl: connections that a message may go over, 1 to 255.
         send_buffer: messages that wait for one peer, 1 or more. What the connection has taken is not counted.
-        recv_buffer: messages that wait to be received, 1 or more. A raw socket stops its peers instead.
+        recv_buffer: messages that wait to be received, 1 or more, and never more than 64 MiB of them. A raw socket
+            stops its peers instead.
         raw: nothing is passed on. Messages are received and sent with a header of 8 bytes: the id of the pipe they came
             from, to which they do not go (0: they go to all), and the word as it is to be sent. For devices.
     """

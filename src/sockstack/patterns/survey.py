@@ -20,18 +20,18 @@ from ..core.junction import Pipe
 from ..core.layer import Chunks
 from ..core.spec import Header, Spec
 from .backtrace import (
-    FIRST_ID,
-    LAST_ID,
     MOST_WORDS,
     AnswerHead,
     RawAnswerHead,
     RawAnswers,
     RawAskHead,
     Worded,
+    free_ids,
     headed,
 )
 from .base import Incoming, PatternSpec, Raw, check_ttl
 from .fanout import FanOut, check_buffer
+from .mailbox import RECV_BYTES
 
 __all__ = ["Respondent", "RespondentOps", "Surveyor", "SurveyorOps"]
 
@@ -61,8 +61,8 @@ class Surveyor(PatternSpec, Spec[PipeInterface, Pattern[SurveyorOps]]):
 
     Args:
         survey_time: seconds for which answers are taken; ``math.inf`` for as long as there is no new survey.
-        recv_buffer: answers that wait to be received; of more, the new ones are dropped (``overrun``). NNG has 128,
-            which fewer peers than that can fill when they answer at once.
+        recv_buffer: answers that wait to be received, never more than 64 MiB of them; of more, the new ones are dropped
+            (``overrun``). NNG has 128, which fewer peers than that can fill when they answer at once.
         raw: no bookkeeping; messages carry their header words. For devices.
     """
 
@@ -166,19 +166,15 @@ class Surveys(RawSurveys):
         super().__init__(env, filters, stats)
         self.recv_buffer = recv_buffer
         self.running: dict[bytes, SurveyHead] = {}
-        self._next_id = env.randbits(31) | FIRST_ID
+        self._ids = free_ids(env.randbits(31), self.running)
         self.head = SurveyHead(self, survey_time)
 
     def begin(self, asker: SurveyHead, body: Chunks) -> None:
         """Ask everybody on behalf of ``asker``, in place of what it asked before."""
         self.check()
         encoded = self.encode(body)  # first: if it raises, the old survey goes on
-        asker.stop()
-        asker.answers.clear()
-        number = self._next_id
-        while (key := number.to_bytes(4, "big")) in self.running:  # since 2**31 surveys, that is
-            number = number + 1 if number < LAST_ID else FIRST_ID
-        self._next_id = number + 1 if number < LAST_ID else FIRST_ID
+        asker.forget()
+        key = next(self._ids)
         self.running[key] = asker
         asker.start(key)  # before the questions go out, which may bring answers or the socket's end
         self.stats.sent += 1
@@ -189,19 +185,18 @@ class Surveys(RawSurveys):
             asker = self.running.get(header)
             if asker is None:
                 self.stats.stray += 1
-            elif len(asker.answers) >= self.recv_buffer:
-                self.stats.overrun += 1
-            else:
-                for answer in self.passed([body]):
+                continue
+            for answer in self.passed([body]):
+                if asker.keep(pipe, answer, self.recv_buffer):
                     self.stats.received += 1
-                    asker.answers.append((pipe.id, answer))
                     asker.receivable.open()
+                else:
+                    self.stats.overrun += 1
 
     def close(self, why: str = "the socket is closed") -> None:
         super().close(why)
         for asker in list(self.running.values()):
-            asker.stop()
-            asker.answers.clear()
+            asker.forget()
             asker.receivable.open()
 
 
@@ -217,7 +212,8 @@ class SurveyHead(Head):
         self._survey_time = survey_time
         if socket is not None:
             self.sendable = socket.sendable
-        self.answers: deque[tuple[int, bytes]] = deque()
+        self._answers: deque[tuple[int, bytes]] = deque()
+        self._bytes = 0
         self._id: bytes | None = None
         self._timer: Cancellable | None = None
         self._over = False
@@ -238,7 +234,7 @@ class SurveyHead(Head):
 
     @property
     def can_recv(self) -> bool:
-        return (bool(self.answers) or self._over) and not self._surveys.closed
+        return (bool(self._answers) or self._over) and not self._surveys.closed
 
     def offer(self, body: bytes) -> bool:
         if self.closed:
@@ -250,8 +246,9 @@ class SurveyHead(Head):
         if self.closed or self._surveys.closed:
             self.check()
             self._surveys.check()
-        if self.answers:
-            number, body = self.answers.popleft()
+        if self._answers:
+            number, body = self._answers.popleft()
+            self._bytes -= len(body)
             return Message(body, b"", number)
         if self._over:
             self._over = False
@@ -264,20 +261,29 @@ class SurveyHead(Head):
         message = self.take_message()
         return None if message is None else message.body
 
-    def take_many(self, most: int) -> list[bytes] | None:
-        if not self.answers or self._surveys.closed:
-            self.take_message()  # says why
-            return None
-        count = min(most, len(self.answers))
-        return [self.answers.popleft()[1] for _ in range(count)]
+    def _more(self) -> bytes | None:
+        return self.take() if self._answers else None
 
     def _context(self) -> Head:
         return SurveyHead(self._surveys, self._survey_time, self)
 
     def close(self) -> None:
-        self.stop()
-        self.answers.clear()
+        self.forget()
         super().close()
+
+    def keep(self, pipe: Pipe, answer: bytes, most: int) -> bool:
+        """Have an answer wait to be received; False: there is no room."""
+        if len(self._answers) >= most or self._bytes + len(answer) > max(RECV_BYTES, len(answer)):
+            return False
+        self._answers.append((pipe.id, answer))
+        self._bytes += len(answer)
+        return True
+
+    def forget(self) -> None:
+        """Stop, and drop the answers that nobody has fetched."""
+        self.stop()
+        self._answers.clear()
+        self._bytes = 0
 
     def start(self, key: bytes) -> None:
         """Take answers to the survey with this id, until its time is over."""

@@ -109,8 +109,12 @@ class Unicast(Raw):
         return bool(self.push((body,)))
 
     def dress(self, bodies: Sequence[bytes]) -> Sequence[Chunks]:
-        """Bodies as they go on the wire."""
-        return bodies if self.filters is None else self.filters.encode(bodies)
+        """Bodies as they go on the wire, from the front up to the first that a filter refuses.
+
+        Raises:
+            Exception: what the filter raised, if that is the first of all.
+        """
+        return bodies if self.filters is None else self.filters.encode_front(bodies)
 
     def push(self, units: Sequence[Chunks]) -> int:
         """Take messages from the front of ``units``, which are not none; how many, at least one if ``can_put``.
@@ -166,8 +170,11 @@ class Unicast(Raw):
 class UnicastHead(Head):
     """The sending half of a head that sends each message to one peer. A mix-in."""
 
-    bursts = True
     _raw: Unicast
+
+    @property
+    def bursts(self) -> bool:
+        return self._raw.infallible
 
     @property
     def can_send(self) -> bool:
@@ -184,28 +191,31 @@ class UnicastHead(Head):
             raw.stats.sent += 1
             return True
         raw.check_peers()
-        return bool(self._push((body,)))
+        return bool(self.offer_many((body,)))
 
     def offer_many(self, bodies: Sequence[bytes]) -> int:
         """Share the batch out over the peers that are ready, each at most :data:`~.batches.BATCH` bytes at a time."""
+        raw = self._raw
         done = turns = 0
-        total = len(bodies)
-        while done < total:
-            turns = turns or len(self._raw.ring) or 1
-            stop = cut(bodies, done, -(-(total - done) // turns))
-            turns -= 1
-            taken = self._push(bodies[done:stop])
-            if not taken:
+        while done < len(bodies):
+            if not raw.can_put:
+                if not done:
+                    raw.check()
                 break
+            turns = turns or len(raw.ring) or 1
+            stop = self._share(bodies, done, turns)
+            turns -= 1
+            try:
+                units = raw.dress(bodies[done:stop])
+            except Exception:
+                if not done:
+                    raise
+                break  # a call that begins with the one that was refused says why
+            taken = raw.push(units)
+            raw.stats.sent += taken
             done += taken
         return done
 
-    def _push(self, bodies: Sequence[bytes]) -> int:
-        """Send from the front of ``bodies``, which are not none; how many."""
-        raw = self._raw
-        if not raw.can_put:
-            raw.check()
-            return 0
-        taken = raw.push(raw.dress(bodies))
-        raw.stats.sent += taken
-        return taken
+    def _share(self, bodies: Sequence[bytes], start: int, turns: int) -> int:
+        """Where the share ends that begins at ``start``, for one of so many peers that are ready."""
+        return cut(bodies, start, -(-(len(bodies) - start) // turns))

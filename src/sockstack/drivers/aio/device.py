@@ -10,6 +10,7 @@ from ...core.spec import Same, Spec, layers_of
 from ...patterns.device import Device as DeviceCore
 from ...patterns.device import check_pair
 from ..socket_core import build_filters
+from .hub import current_hub
 from .socket import Socket, SocketOptions
 
 __all__ = ["Device"]
@@ -36,9 +37,9 @@ class Device:
             StackError: the two make no device.
         """
         check_pair(layers_of(front)[-1], None if back is None else layers_of(back)[-1], inside)
+        filters = build_filters(() if inside is None else layers_of(inside), current_hub())
         self.front: Socket[Any] = Socket(front, **options)
         self.back: Socket[Any] = self.front if back is None else Socket(back, **options)
-        filters = build_filters(layers_of(inside), self.front._hub) if inside is not None else []
         self._core = DeviceCore(self.front._core.raw, self.back._core.raw, filters)
 
     @property
@@ -48,7 +49,7 @@ class Device:
 
     @property
     def refused(self) -> int:
-        """Messages that the filters inside did not let pass."""
+        """Messages that the filters inside did not let pass, or raised on."""
         return self._core.refused
 
     async def close(self) -> None:

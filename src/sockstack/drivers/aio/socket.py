@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar, Unpack
@@ -253,6 +254,12 @@ class Socket(Talker[P_co]):
         if self._hub is not self._core.hub:
             self._use(self._core.hub, self._core.head)
             self._hub.residents.add(self)
+
+    def _offer_accepted(self, bodies: Sequence[bytes]) -> int:
+        return self._core.offer_accepted(bodies)
+
+    def _explain(self, error: Deadline) -> None:
+        self._core.explain(error)
 
     def _drained(self) -> bool | None:
         if self._drain() is None or self._core.unsent():

@@ -70,9 +70,7 @@ class Talker(Generic[P_co]):
         head = self._head
         body = head.take()
         if body is None:
-            if isinstance(timeout, Default):
-                timeout = self.timeout
-            body = await self._hub.wait(head.take, head.receivable, timeout, "recv")
+            body = await self._wait(head.take, head.receivable, timeout, "recv")
         return body
 
     async def recv_many(
@@ -161,16 +159,20 @@ class Talker(Generic[P_co]):
         time = Countdown(timeout, self._hub.now)
         await self._settle(timeout)
         done = 0
-        while done < len(batch):
-            taken = head.offer_many(batch[done:] if done else batch)
-            done += taken
-            if not taken:
-                try:
+        try:
+            while done < len(batch):
+                taken = head.offer_many(batch[done:] if done else batch)
+                done += taken
+                if not taken:
                     await self._offer(batch[done], time.left)
-                except Deadline as error:
-                    error.accepted = done
-                    raise
-                done += 1
+                    done += 1
+        except Deadline as error:
+            error.accepted = done
+            raise
+        except Exception as error:
+            if done:
+                error.add_note(f"send_many: the first {done} messages were accepted")
+            raise
 
     async def send_message(
         self: Talker[CanSend], message: Message, timeout: Timeout = DEFAULT
@@ -201,9 +203,16 @@ class Talker(Generic[P_co]):
     def _drain(self) -> bool | None:
         """Hand on what was collected. True when nothing is left, None: not now."""
         outbox = self._outbox
-        if outbox:
-            del outbox[: self._head.offer_many(outbox)]
-        return None if outbox else True
+        while outbox:
+            taken = self._offer_accepted(outbox)
+            if not taken:
+                return None
+            del outbox[:taken]
+        return True
+
+    def _offer_accepted(self, bodies: Sequence[bytes]) -> int:
+        """Hand on what was collected; how many."""
+        raise NotImplementedError
 
     def _flush(self) -> None:
         """At the end of a tick; what finds no room goes when there is some."""
@@ -217,7 +226,14 @@ class Talker(Generic[P_co]):
     ) -> T:
         if isinstance(timeout, Default):
             timeout = self.timeout
-        return await self._hub.wait(attempt, gate, timeout, what)
+        try:
+            return await self._hub.wait(attempt, gate, timeout, what)
+        except Deadline as error:
+            self._explain(error)
+            raise
+
+    def _explain(self, error: Deadline) -> None:
+        """Say more about what did not happen in time."""
 
 
 class Context(Talker[P_co]):
@@ -232,6 +248,9 @@ class Context(Talker[P_co]):
     def closed(self) -> bool:
         """Nothing can be sent or received here any more."""
         return self._head.closed or self._owner.closed
+
+    def _explain(self, error: Deadline) -> None:
+        self._owner._explain(error)
 
     async def close(self) -> None:
         """Give up what is outstanding."""

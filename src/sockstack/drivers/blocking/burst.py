@@ -6,6 +6,7 @@ clock, no system call. The list is sent when it is full, and by the helper threa
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ...core.errors import Closed
@@ -56,6 +57,7 @@ class Outbox(Burst):
         "_head",
         "_hub",
         "_last",
+        "_offer",
         "_quick",
         "_quiet",
         "_registered",
@@ -64,11 +66,15 @@ class Outbox(Burst):
         "on",
     )
 
-    def __init__(self, hub: BlockingHub, head: Head) -> None:
+    def __init__(
+        self, hub: BlockingHub, head: Head, offer: Callable[[Sequence[bytes]], int]
+    ) -> None:
+        """``offer`` takes messages, and tells how many."""
         self.on = self.closed = False
         self.messages: list[bytes] = []
         self._hub = hub
         self._head = head
+        self._offer = offer
         self._begun = self._last = 0.0
         self._costly = False
         self._quick = 0
@@ -80,9 +86,10 @@ class Outbox(Burst):
         messages = self.messages
         while messages:
             batch = messages[:FULL]
-            taken = self._head.offer_many(batch)
-            del messages[:taken]
-            if taken < len(batch):
+            del messages[: len(batch)]  # before: what a signal interrupts is not sent twice
+            taken = self._offer(batch)
+            messages[:0] = batch[taken:]
+            if not taken:
                 return None
         return True
 

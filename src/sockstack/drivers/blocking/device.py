@@ -51,14 +51,18 @@ class Device:
         """
         check_pair(layers_of(front)[-1], None if back is None else layers_of(back)[-1], inside)
         self.front: Socket[Any] = Socket(front, **options)
-        self.back: Socket[Any] = (
-            self.front if back is None else (Socket(back, beside=self.front, **options))
-        )
+        self.back: Socket[Any] = self.front
         self._hub = hub = self.front._hub
         self._closed = Gate()
+        try:
+            filters = build_filters(() if inside is None else layers_of(inside), hub)
+            if back is not None:
+                self.back = Socket(back, beside=self.front, **options)
+        except BaseException:
+            self.front.close()
+            raise
         for side in (self.front, self.back):
             side._core.stays = True
-        filters = build_filters(layers_of(inside), hub) if inside is not None else []
         with hub.lock:
             self._core = DeviceCore(self.front._core.raw, self.back._core.raw, filters)
             hub.need(self._core, True)
@@ -71,7 +75,7 @@ class Device:
 
     @property
     def refused(self) -> int:
-        """Messages that the filters inside did not let pass."""
+        """Messages that the filters inside did not let pass, or raised on."""
         return self._core.refused
 
     def run(self, timeout: float | None = None) -> None:

@@ -127,10 +127,7 @@ class Socket(Talker[P_co]):
             core = self._core.add_dialer(specs, **options)
             hub.leave()
             if wait:
-                try:
-                    self._wait(core.is_up, self._head.sendable, timeout, "dial")
-                except Deadline as error:
-                    raise error from core.error
+                self._wait(core.is_up, self._head.sendable, timeout, "dial")
         return Dialer(core, lambda: hub.lock)
 
     def reach(
@@ -357,13 +354,16 @@ class Socket(Talker[P_co]):
             self._use(self._core.hub, self._core.head)
             self._hub.residents.add(self)
             if self._head.bursts:
-                self._outbox = Outbox(self._hub, self._head)
+                self._outbox = Outbox(self._hub, self._head, self._core.offer_accepted)
 
     def _look(self) -> None:
         """Under the lock: what has happened meanwhile, if nobody else looks."""
         self._hub.turn()
         if self._hub.unattended:
             self._hub.leave()
+
+    def _explain(self, error: Deadline) -> None:
+        self._core.explain(error)
 
     def _drained(self, outbox: Outbox | None) -> bool:
         if outbox is not None and not outbox.drain():

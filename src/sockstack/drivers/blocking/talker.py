@@ -79,13 +79,10 @@ class Talker(Generic[P_co]):
                 return self._inbox.popleft()
             except IndexError:  # another thread was faster
                 pass
-        hub = self._hub
-        with hub.lock:
+        with self._hub.lock:
             body = self._take()
             if body is None:
-                if isinstance(timeout, Default):
-                    timeout = self.timeout
-                body = hub.wait(self._take, self._head.receivable, timeout, "recv")
+                body = self._wait(self._take, self._head.receivable, timeout, "recv")
             return body
 
     def recv_many(
@@ -204,16 +201,20 @@ class Talker(Generic[P_co]):
         done = 0
         with hub.lock:
             self._settle(timeout)
-            while done < len(batch):
-                taken = head.offer_many(batch[done:] if done else batch)
-                done += taken
-                if not taken:
-                    try:
+            try:
+                while done < len(batch):
+                    taken = head.offer_many(batch[done:] if done else batch)
+                    done += taken
+                    if not taken:
                         self._wait_offer(batch[done], time.left)
-                    except Deadline as error:
-                        error.accepted = done
-                        raise
-                    done += 1
+                        done += 1
+            except Deadline as error:
+                error.accepted = done
+                raise
+            except Exception as error:
+                if done:
+                    error.add_note(f"send_many: the first {done} messages were accepted")
+                raise
             self._show()
             if hub.unattended:
                 hub.leave()
@@ -301,9 +302,16 @@ class Talker(Generic[P_co]):
             self._wait(outbox.drain, self._head.sendable, timeout, "send")
 
     def _wait(self, attempt: Callable[[], T | None], gate: Gate, timeout: Timeout, what: str) -> T:
-        return self._hub.wait(
-            attempt, gate, self.timeout if isinstance(timeout, Default) else timeout, what
-        )
+        try:
+            return self._hub.wait(
+                attempt, gate, self.timeout if isinstance(timeout, Default) else timeout, what
+            )
+        except Deadline as error:
+            self._explain(error)
+            raise
+
+    def _explain(self, error: Deadline) -> None:
+        """Under the lock: say more about what did not happen in time."""
 
 
 class Context(Talker[P_co]):
@@ -321,6 +329,9 @@ class Context(Talker[P_co]):
     def closed(self) -> bool:
         """Nothing can be sent or received here any more."""
         return self._head.closed or self._owner.closed
+
+    def _explain(self, error: Deadline) -> None:
+        self._owner._explain(error)
 
     def close(self) -> None:
         """Give up what is outstanding."""
