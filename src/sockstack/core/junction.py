@@ -68,6 +68,7 @@ class Pipe(ChainTop):
         send_priority, recv_priority: pipes with a lower number are served first.
         sent, received: messages handed down and come up.
         shed: messages that were not sent because the backlog was full.
+        lost: bytes that were counted as lost when it was detached.
     """
 
     __slots__ = (
@@ -76,6 +77,7 @@ class Pipe(ChainTop):
         "batches",
         "id",
         "junction",
+        "lost",
         "ready",
         "received",
         "recv_priority",
@@ -100,7 +102,7 @@ class Pipe(ChainTop):
         self.batches = 0
         self.send_priority = send_priority
         self.recv_priority = recv_priority
-        self.sent = self.received = self.shed = 0
+        self.sent = self.received = self.shed = self.lost = 0
 
     @property
     def unsent(self) -> int:

@@ -118,7 +118,8 @@ class Raw(Junction):
         self.pipes.pop(pipe.id, None)
         self.queue.detached(pipe)
         self.ring.remove(pipe)
-        self.stats.lost += pipe.unsent
+        pipe.lost = pipe.unsent
+        self.stats.lost += pipe.lost
 
     def writable(self, pipe: Pipe) -> None:
         if pipe.ready and pipe.backlog:

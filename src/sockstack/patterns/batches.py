@@ -53,5 +53,7 @@ def rescue(pipe: Pipe, units: Sequence[Chunks], stats: Stats) -> int:
             break
         rescued += size
         count += 1
-    stats.lost -= rescued
+    stats.lost += (
+        unsent - pipe.lost - rescued
+    )  # what it was given after its end, nobody has counted yet
     return count
