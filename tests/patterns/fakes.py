@@ -85,6 +85,7 @@ class Wire(Layer):
         held: what the peer has sent and there is no credit for.
         budget: bytes that can still be written, ``HEAD`` a unit included; the send that does not fit finds the pipe
             dead.
+        apart: a layer below takes batches apart; what it sends after the pipe was found dead is unsent, too.
         cut: the units of that send which were written in part or not at all.
     """
 
@@ -97,6 +98,7 @@ class Wire(Layer):
         self.cut: list[bytes] = []
         self.calls: list[str] = []
         self.dead = False
+        self.apart = False
         self._unsent = 0
         self._busy = False
 
@@ -110,6 +112,14 @@ class Wire(Layer):
 
     def send(self, units: Sequence[Any]) -> None:
         assert units, "an empty batch came down"
+        if self.apart:
+            if len(units) > 1:
+                for unit in units:
+                    self.send((unit,))
+                return
+            if self.dead:
+                self._unsent += size_of(units[0]) + HEAD
+                return
         assert not self.dead, "units came down a dead pipe"
         flat = [b"".join(unit) if isinstance(unit, tuple) else unit for unit in units]
         assert all(isinstance(unit, bytes) for unit in flat)
