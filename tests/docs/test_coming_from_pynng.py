@@ -44,6 +44,7 @@ def test_nothing_is_left_out() -> None:
     others = (pynng.Context, pynng.Pipe, pynng.Dialer, pynng.Listener, pynng.Message)
     for owner in (pynng.Socket, *others, pynng.TLSConfig):
         wanted |= {f"{owner.__name__}.{name}" for name in dir(owner) if not name.startswith("_")}
+    wanted |= {f"TLSConfig({name})" for name in inspect.signature(pynng.TLSConfig).parameters}
     wanted |= {"Sub0.subscribe", "Sub0.unsubscribe"}
     wanted |= {
         name

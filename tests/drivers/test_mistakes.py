@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sockstack import Pub, Pull, Push, Rep, Req, Sub
+from sockstack import Poller, Pub, Pull, Push, Rep, Req, Sub
 from sockstack.core.errors import Deadline, EndpointError, LocalProtocolError, StackError
 from sockstack.core.head import Message
 
@@ -95,3 +95,12 @@ async def test_why_nobody_was_reached_in_time(driver: Driver) -> None:
     with pytest.raises(Deadline) as caught:
         await in_thread(req.target.dial, where, wait=True, timeout=0.2)
     assert isinstance(caught.value.__cause__, EndpointError)
+
+
+@pytest.mark.parametrize("what", ["text", None, b"", Push()], ids=repr)
+def test_what_no_poller_waits_for(what: Any) -> None:
+    poller = Poller()
+    with pytest.raises(TypeError, match="a poller waits for blocking sockets"):
+        poller.add(what)
+    with pytest.raises(KeyError, match="the poller does not wait for 7"):
+        poller.remove(7)

@@ -53,7 +53,5 @@ def rescue(pipe: Pipe, units: Sequence[Chunks], stats: Stats) -> int:
             break
         rescued += size
         count += 1
-    stats.lost += (
-        unsent - pipe.lost - rescued
-    )  # what it was given after its end, nobody has counted yet
+    stats.lost += unsent - pipe.lost - rescued  # since it was detached it may have been given more
     return count

@@ -60,7 +60,15 @@ class Poller:
         self._waiters: dict[Any, Ready] = {}
 
     def add(self, what: Waitable | Descriptor | int, ready: Ready = Ready.RECV) -> None:
-        """Wait for this, too. Added again, the last word on ``ready`` counts."""
+        """Wait for this, too. Added again, the last word on ``ready`` counts.
+
+        Raises:
+            TypeError: it is no socket or context of the blocking driver, and has no descriptor.
+        """
+        if not (is_talker(what) or isinstance(what, int) or hasattr(what, "fileno")):
+            raise TypeError(
+                f"a poller waits for blocking sockets, contexts and descriptors, not for {what!r}"
+            )
         self._waiters[what] = ready
 
     def remove(self, what: Waitable | Descriptor | int) -> None:
@@ -69,6 +77,8 @@ class Poller:
         Raises:
             KeyError: it was not added.
         """
+        if what not in self._waiters:
+            raise KeyError(f"the poller does not wait for {what!r}")
         del self._waiters[what]
 
     def wait(self, timeout: float | None = None) -> list[tuple[Any, Ready]]:
@@ -88,6 +98,13 @@ class Poller:
             round_.close()
 
 
+def is_talker(what: object) -> bool:
+    """Whether it is a socket or a context of the blocking driver."""
+    return isinstance(getattr(what, "_hub", None), BlockingHub) and isinstance(
+        getattr(what, "_head", None), Head
+    )
+
+
 class _Round:
     """One call of :meth:`Poller.wait`."""
 
@@ -99,7 +116,7 @@ class _Round:
         self._watched: dict[BlockingHub, int | None] = {}
         self._plain: dict[int, Any] = {}
         for what, wanted in waiters.items():
-            if isinstance(getattr(what, "_head", None), Head):
+            if is_talker(what):
                 self._watched[what._hub] = None
             else:
                 fd = what if isinstance(what, int) else what.fileno()
@@ -135,7 +152,7 @@ class _Round:
     def close(self) -> None:
         """Let go of what this call needed."""
         for what in self._waiters:
-            if isinstance(getattr(what, "_head", None), Head):
+            if is_talker(what):
                 with what._hub.lock:
                     what._head.receivable.remove(self._waker.wake)
                     what._head.sendable.remove(self._waker.wake)
@@ -158,7 +175,7 @@ class _Round:
 
     def _state(self, what: Any) -> Ready:
         """What a socket is ready for; nothing, of a descriptor that was not found ready."""
-        if not isinstance(getattr(what, "_head", None), Head):
+        if not is_talker(what):
             return Ready(0)
         head: Head = what._head
         with what._hub.lock:
