@@ -47,6 +47,7 @@ from .fakes import (
 LOSSY_WIRE = Wire(LOSSY)
 GROUP_WIRE = Wire(LOSSY.but(peers=Peers.GROUP))
 MESSAGES = Wire(Capabilities(Unit.MESSAGE, empty_unit=True))
+CARRYING = Wire(Capabilities(Unit.MESSAGE, features=frozenset({"carry"})))
 FD_WIRE = Wire(Capabilities(Unit.STREAM, features=frozenset({"fd_pass"})))
 
 
@@ -193,6 +194,15 @@ def test_r1_one_transport_at_the_bottom(
         ((Prefix(), MESSAGES), "Remove Prefix: Wire gives messages already."),
         ((Flow(), Wire()), "Remove Flow: Wire gives a byte stream already."),
         ((Session(), Prefix(), Wire()), "Put Session below Prefix."),
+        ((Req(), Checksum(), Wire()), "Put Sp() between Checksum and Wire."),
+        ((Checksum(), Req(), Checksum(), Wire()), "Put Sp() between Checksum and Wire."),
+        ((Req(), Checksum(), CARRYING), "Put Sp() between Req and Checksum."),
+        ((Req(), Prefix(), Wire()), "Put Sp() in the place of Prefix."),
+        ((Req(), Line(), Secure(), Wire()), "Put Sp() in the place of Line."),
+        ((Req(), Checksum(), Prefix(), Wire()), "Put Sp() in the place of Prefix."),
+        ((Req(), Prefix(), CARRYING), "Put Sp() in the place of Prefix."),
+        ((Req(), Sp(), Checksum(), Wire()), "Put Checksum above Sp."),
+        ((Prefix(), Checksum(), Wire()), "Put Checksum above Prefix."),
         ((Req(), Sp(), Prefix(), Wire()), "Remove Prefix: Sp can stand on Wire."),
         ((Req(), Sp(), Line(), Wire()), "Remove Line: Sp can stand on Wire."),
         ((Session(), Datagram()), "Put Session over Tcp."),
@@ -205,11 +215,13 @@ def test_a_mend_is_suggested_if_it_mends(layers: tuple[LayerSpec, ...], mend: st
     assert refused(*layers).mend == mend
 
 
-def test_a_mend_for_the_whole_stack_comes_before_one_for_a_part() -> None:
+def test_a_mend_is_for_the_whole_stack() -> None:
     # Removing the lower framer would do for the upper one, but then the checksum has lines.
     error = refused(Checksum(), Line(), Prefix(), Wire())
     assert error.layer == "line"
     assert error.mend == "Remove Line: Prefix gives messages already."
+    # Prefix() would do for the checksum, and not for the pattern, which has two faults below it.
+    assert refused(Req(), Prefix(), Checksum(), Wire()).mend is None
 
 
 def test_a_layer_may_say_itself_what_would_mend_it() -> None:

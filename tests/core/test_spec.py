@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from collections.abc import Callable
 
 import pytest
 
@@ -23,6 +25,7 @@ from sockstack.layers.checksum import Checksum
 from sockstack.layers.prefix import Prefix
 from sockstack.layers.sp import Sp
 from sockstack.patterns.reqrep import Req
+from sockstack.transports.tcp import Tcp
 
 from .fakes import Passer, Plain, Secure, Wire
 from .rig import Nowhere
@@ -64,17 +67,69 @@ def test_a_stack_of_one_layer() -> None:
 
 
 @pytest.mark.parametrize("above", [Prefix(), Secure(), Checksum(), Prefix() | Secure()])
-def test_nothing_else_can_be_put_below(above: Composable) -> None:
-    for below in ("tcp(h:1)", None, Wire):
+def test_nothing_else_can_be_put_below_or_above(above: Composable) -> None:
+    for other in (None, 3, b"tcp", int, int | str):
         with pytest.raises(TypeError, match="unsupported operand"):
-            above | below  # type: ignore[operator]
+            above | other  # type: ignore[operator]
+        with pytest.raises(TypeError, match="unsupported operand"):
+            other | above  # type: ignore[operator]
+
+
+class Knowing:
+    """Somebody else's class, which knows what to do with a layer."""
+
+    def __or__(self, other: object) -> str:
+        return "above"
+
+    def __ror__(self, other: object) -> str:
+        return "below"
+
+
+def test_others_may_know_what_to_do_with_a_layer() -> None:
+    assert Prefix() | Knowing() == "below"
+    assert Knowing() | Prefix() == "above"
+
+
+@pytest.mark.parametrize(
+    ("compose", "hint"),
+    [
+        (
+            lambda: Prefix | Wire(),
+            "Prefix is neither a layer nor a stack, but a class: write Prefix()",
+        ),
+        (lambda: Prefix() | Wire, "Wire is neither a layer nor a stack, but a class: write Wire()"),
+        (lambda: Prefix() | Tcp, "Tcp is neither .* a class: write Tcp(…)"),
+        (lambda: Sp | Prefix() | Wire(), "Sp is neither .* write Sp()"),
+        (lambda: Req | Sp | Wire(), "Req | Sp is neither .* a class: write Req() | Sp()"),
+        (lambda: Req() | (Sp | Tcp), "Sp | Tcp is neither .* a class: write Sp() | Tcp(…)"),
+        (lambda: (Req() | Sp()) | Tcp, "write Tcp(…)"),
+        (
+            lambda: Prefix() | "tcp(h:1)",  # type: ignore[operator]
+            "'tcp(h:1)' is neither .*: a text of layers is read by parse('tcp(h:1)')",
+        ),
+        (lambda: "prefix" | Wire(), "'prefix' is neither .* read by parse('prefix')"),  # type: ignore[operator]
+        (
+            lambda: Prefix() | "tcp://h:1",  # type: ignore[operator]
+            "'tcp://h:1' is neither .*: a URL is for a socket, Socket(Req(), dial='tcp://h:1'); "
+            "here write Prefix() | Tcp(…)",
+        ),
+        (lambda: layers_of(Req), "Req is neither .* write Req()"),
+        (lambda: layers_of(Req | Sp), "write Req() | Sp()"),
+        (lambda: layers_of("prefix"), "'prefix' is neither .* parse('prefix')"),
+        (lambda: layers_of("tcp://h:1"), "'tcp://h:1' is neither .* a URL is for a socket"),
+        (lambda: layers_of(None), "None is neither a layer nor a stack$"),
+        (lambda: layers_of(int), "<class 'int'> is neither a layer nor a stack$"),
+    ],
+)
+def test_who_meant_a_layer_is_told_what_to_write(compose: Callable[[], object], hint: str) -> None:
+    expected = ".*".join(map(re.escape, hint.removesuffix("$").split(".*")))
+    with pytest.raises(TypeError, match=expected + ("$" if hint.endswith("$") else "")):
+        compose()
 
 
 def test_layers_of() -> None:
     assert layers_of(Prefix()) == (Prefix(),)
     assert layers_of(Prefix() | Wire()) == (Prefix(), Wire())
-    with pytest.raises(TypeError, match="neither a layer nor a stack"):
-        layers_of("prefix")
 
 
 def test_specs_and_stacks_cannot_be_changed() -> None:

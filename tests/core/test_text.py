@@ -49,6 +49,8 @@ class Options(LayerSpec):
     count: int = 0
     seconds: float | None = None
     flag: bool = False
+    flag_or_none: bool | None = None
+    mode: int | None = field(default=None, metadata={"octal": True})
     numbers: tuple[int, ...] = field(default_factory=tuple)
     derived: int = field(init=False, default=0)
 
@@ -67,6 +69,20 @@ class Named(LayerSpec):
     kind: ClassVar[Kind] = Kind.FILTER
 
 
+@dataclass(frozen=True)
+class Strict(LayerSpec):
+    """Refuses its option with an error of Python."""
+
+    size: int = 0
+
+    name: ClassVar[str] = "strict"
+    kind: ClassVar[Kind] = Kind.FILTER
+
+    def __post_init__(self) -> None:
+        if self.size:
+            raise ValueError("not today")
+
+
 class Bare(LayerSpec):
     """Has no options."""
 
@@ -79,7 +95,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
     """The layers of this file have names, until the test ends."""
     monkeypatch.setattr(registry, "_CLASSES", dict(registry._CLASSES))
     monkeypatch.setattr(registry, "_SCHEMES", dict(registry._SCHEMES))
-    for spec_class in (Options, Named, Bare, Seal, Plain):
+    for spec_class in (Options, Named, Strict, Bare, Seal, Plain):
         register(spec_class)
 
 
@@ -176,6 +192,8 @@ def same(value: Any, other: Any) -> bool:
             "count": st.integers(),
             "seconds": st.one_of(st.none(), numbers),
             "flag": st.booleans(),
+            "flag_or_none": st.one_of(st.none(), st.booleans()),
+            "mode": st.one_of(st.none(), st.integers()),
             "numbers": st.lists(st.integers(), max_size=3).map(tuple),
         },
     ),
@@ -206,6 +224,28 @@ def test_what_is_printed_is_read_back(first: str, options: dict[str, Any]) -> No
         ("options(anything=(1, (true, none), ()))", "options(anything=(1, (true, none), ()))"),
         ("options(anything=1e3)", "options(anything=1000.0)"),
         ("options(word_or_none='none')", 'options(word_or_none="none")'),
+        *(
+            (f"options(flag={word})", "options(flag=true)")
+            for word in ("true", "yes", "on", "True")
+        ),
+        *(
+            (f"options(flag_or_none={word})", "options(flag_or_none=false)")
+            for word in ("no", "OFF")
+        ),
+        ("options(flag_or_none=none)", "options"),
+        ("options(anything=yes)", "options(anything=yes)"),
+        ("options(word_or_none=no)", "options(word_or_none=no)"),
+        *((f"options(mode={word})", "options(mode=0o600)") for word in ("600", "0600", "0o600")),
+        ("options(mode=none)", "options"),
+        ("options(count=0x1f)", "options(count=31)"),
+        ("options(count=0o17)", "options(count=15)"),
+        ("options(count=1_000_000)", "options(count=1000000)"),
+        ("options(count=007)", "options(count=7)"),
+        ("options(count=64KiB)", "options(count=65536)"),
+        ("options(count=2MiB)", "options(count=2097152)"),
+        ("options(count=1GiB)", "options(count=1073741824)"),
+        ("options(anything=1KiB)", "options(anything=1KiB)"),
+        ("options(1KiB)", "options(1KiB)"),
         ("options(data=abc)", "options(data=abc)"),
         ('options(data=b"abc")', "options(data=abc)"),
         ('options(data=b"a b")', 'options(data=b"a b")'),
@@ -248,7 +288,7 @@ def test_what_people_write_has_one_printed_form(written: str, printed: str) -> N
         ('options(data=b"\\u0100")', "bytes hold characters above \\xff", 13, None),
         ('options("a)', "expected a value", 8, None),
         ("tcp://h:1", "this is a URL", 0, "where a URL is taken"),
-        ("line(limit=x)", "line does not take that", 0, None),
+        ("strict(1)", "strict does not take that: not today", 0, None),
     ],
 )
 def test_what_cannot_be_read_is_pointed_at(
@@ -312,7 +352,6 @@ def test_live_objects_are_named_and_refused() -> None:
         ("sp+tls+tcp://h:1", Sp(max_size=9), "sp | tls | tcp(h:1)"),
         ("ipc:///tmp/a%20b", Sp(), "sp | unix(/tmp/a%20b)"),
         ("ipc://relative", None, "unix(relative)"),
-        ("unix:///tmp/s?unix.mode=384", None, "unix(/tmp/s, mode=384)"),
         ("abstract://name", Sp(), "sp | unix(name, abstract=true)"),
         ("abstract://a%20b%3Fc+%25", Sp(), 'sp | unix("a b?c+%", abstract=true)'),
         (
@@ -362,7 +401,9 @@ def test_urls(url: str, mapping: LayerSpec | None, printed: str) -> None:
         ("tcp://h:1?sp.max_size=1", "an option of sp, which it does not name", ""),
         ("tcp://h:1?tcp.nodelay=a b", "expected the end", ""),
         ("tcp://h:1?tcp.nodelay=", "expected a value", ""),
-        ("line+tcp://h:1?line.limit=x", "line does not take that", ""),
+        ("line+tcp://h:1?line.limit=x", "line: limit is a whole number, not 'x'", ""),
+        ("prefix+tcp://h:1?tcp.nodelay=5", "tcp: nodelay is true or false, not 5", ""),
+        ("strict+tcp://h:1?strict.size=1", "strict does not take that: not today", ""),
         ("abstract://a%2", "a % stands before two hexadecimal digits", ""),
         ("abstract://a%zzb", "the sign itself is %25", ""),
         ("abstract://\ud800", "surrogates not allowed", ""),
@@ -378,6 +419,10 @@ def test_urls_that_are_refused(url: str, message: str, mend: str) -> None:
         parse_url(url)
     assert message in str(caught.value)
     assert (caught.value.mend or "").startswith(mend)
+
+
+def test_the_mode_of_a_file_is_octal() -> None:
+    assert parse_url("unix:///run/s?unix.mode=0o600").layers == (Unix("/run/s", mode=0o600),)
 
 
 def test_a_url_is_checked_like_any_stack() -> None:

@@ -75,10 +75,10 @@ def test_what_it_gives() -> None:
     [
         ("0", "level", "a level from 1 to 9, not 0"),
         ("10", "level", "a level from 1 to 9, not 10"),
-        ("6.0", "level", "a level from 1 to 9, not 6.0"),
-        ("none", "level", "a level from 1 to 9, not None"),
+        ("6.0", "level", "level is a whole number, not 6.0"),
+        ("none", "level", "level is a whole number, not none"),
         ("limit=0", "limit", "a limit of 1 to 2**62 - 1 bytes, not 0"),
-        ("limit=1e6", "limit", "a limit of 1 to 2**62 - 1 bytes, not 1000000.0"),
+        ("limit=1e6", "limit", "limit is a whole number, not 1000000.0"),
         (f"limit={1 << 62}", "limit", "a limit of 1 to 2**62 - 1 bytes"),
     ],
 )

@@ -149,7 +149,7 @@ def test_a_context_stands_alone(files: Files) -> None:
 
 
 def test_paths_and_protocols_in_other_types() -> None:
-    spec = Tls(cert=Path("c.pem"), key=Path("k.pem"), ca=Path("ca.pem"), alpn="h2")  # type: ignore[arg-type]
+    spec = Tls(cert=Path("c.pem"), key=Path("k.pem"), ca=Path("ca.pem"), alpn="h2")
     assert spec == Tls(cert="c.pem", key="k.pem", ca="ca.pem", alpn=("h2",))
     assert hash(spec) == hash(Tls(cert="c.pem", key="k.pem", ca="ca.pem", alpn=("h2",)))
 

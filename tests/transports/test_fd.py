@@ -101,6 +101,25 @@ class TestSockets:
             "cannot use the descriptor: the socket is closed, or was taken over already [fd]"
         )
 
+    def test_addresses_of_another_family(
+        self, hub: SelectHub, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A virtual machine's (vsock) has two numbers, and no host."""
+        here, peer = free_sockets()
+        link, _ = opened(hub, here)
+
+        class Vsock:
+            family = -1
+
+            def getpeername(self) -> tuple[int, int]:
+                return (3, 1024)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(link, "_sock", Vsock())
+            assert link.get(PEER_ADDRESS) == "(3, 1024)"
+        link.abort()
+        peer.close()
+
     def test_taken_over_twice(self, hub: SelectHub) -> None:
         here, peer = free_sockets()
         spec = Fd(here)
@@ -243,6 +262,29 @@ class TestPipes:
         assert isinstance(error, EndpointError)
         assert error.errno == errno.EBADF
 
+    def test_what_is_not_read_stays(self, hub: SelectHub, pipes: Pipes, fds: list[int]) -> None:
+        """The pipe may be another program's next, as in ``(one; other) < file``; and waiting is what that expects."""
+        shared = [os.dup(pipes.reader), os.dup(pipes.writer)]
+        fds += shared
+        link = Dialing(hub, Fd((pipes.reader, pipes.writer))).link()
+        open_link(link, credit=0)
+        os.write(pipes.feed, b"for another")
+        hub.quiet()
+        assert [*map(os.get_blocking, shared)] == [False, False]
+        link.abort()
+        assert [*map(os.get_blocking, shared)] == [True, True]
+        assert os.read(shared[0], 100) == b"for another"
+
+    def test_what_did_not_block_before_does_not_afterwards(
+        self, hub: SelectHub, pipes: Pipes, fds: list[int]
+    ) -> None:
+        shared = os.dup(pipes.reader)
+        fds.append(shared)
+        os.set_blocking(shared, False)
+        link, _ = opened(hub, (pipes.reader, pipes.writer))
+        link.abort()
+        assert not os.get_blocking(shared)
+
 
 class TestOneDescriptor:
     def test_a_terminal(self, hub: SelectHub, fds: list[int]) -> None:
@@ -328,14 +370,14 @@ class TestForked:
 class TestSpec:
     @pytest.mark.parametrize("source", ["3", None, [1, 2], 1.0])
     def test_what_is_none_of_these(self, source: Any) -> None:
-        with pytest.raises(StackError, match="a socket, a descriptor or a pair of them") as caught:
+        with pytest.raises(StackError, match="source is a socket, ") as caught:
             Fd(source)
         assert caught.value.layer == "fd"
         assert caught.value.field == "source"
 
     @pytest.mark.parametrize("source", [(1,), (1, 2, 3), ("a", "b"), (), (1, None), (1, True)])
     def test_pairs_that_are_none(self, source: Any) -> None:
-        with pytest.raises(StackError, match="a socket, a descriptor or a pair of them"):
+        with pytest.raises(StackError, match="source is a socket, "):
             Fd(source)
 
     def test_it_does_not_listen(self, hub: SelectHub) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import itertools
+import logging
+import subprocess
+import sys
 import threading
 from collections import deque
 from typing import Any
@@ -12,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sockstack.core.errors import EndpointError, PeerAborted
+from sockstack.core.errors import EndpointError, PeerAborted, SockstackError
 from sockstack.core.layer import MANY
 from sockstack.core.marks import LOCAL_ADDRESS, PEER_ADDRESS, PEER_CREDENTIALS
 from sockstack.transports.inproc import HIGH, Inproc, InprocLink
@@ -119,6 +122,70 @@ class TestNames:
         here.run()
         assert listening.links == []
         assert top.log == ["broken"]
+
+    def test_who_stopped_listening_and_does_nothing_any_more(self) -> None:
+        """A hub that is closed with its last listener makes no calls; who dialled is told all the same."""
+        here, there = SelectHub(), SelectHub()
+        spec = fresh()
+        listening = Listening(there, spec)
+        top = open_link(Dialing(here, spec).link())
+        listening.close()
+        here.run()
+        assert top.log == ["broken"]
+
+    def test_who_listens_cannot_take_the_connection(self) -> None:
+        here, there = SelectHub(), SelectHub()
+        spec = fresh()
+
+        def raises(link: object) -> None:
+            raise ZeroDivisionError("a bug")
+
+        bound = spec.listen(there, raises, raises)
+        top = open_link(Dialing(here, spec).link())
+        with pytest.raises(ZeroDivisionError):
+            there.run()
+        here.run()
+        assert top.log == ["broken"]
+        bound.close()
+
+
+FORKS = """
+import os, signal, threading
+from sockstack.testing.clock import VirtualHub
+bound = None
+
+def in_the_child():
+    signal.alarm(20)  # rather than for ever
+    bound.close()
+
+os.register_at_fork(after_in_child=in_the_child)  # before that of the transport, as the hubs' may be
+from sockstack.transports import inproc
+bound = inproc.Inproc("x").listen(VirtualHub(), print, print)
+held, forking = threading.Event(), threading.Event()
+
+def hold():
+    with inproc._lock:
+        held.set()
+        forking.wait()
+
+threading.Thread(target=hold).start()
+held.wait()
+os.register_at_fork(before=forking.set)
+pid = os.fork()
+if pid == 0:
+    inproc.Inproc("x").listen(VirtualHub(), print, print).close()
+    os._exit(0)
+status = os.waitpid(pid, 0)[1]
+bound.close()
+raise SystemExit(status)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="this system does not fork")
+def test_a_fork_while_another_thread_looks_for_a_name() -> None:
+    """In the child that thread is not there to let go of the names."""
+    python = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKS]
+    assert subprocess.run(python, check=False).returncode == 0
 
 
 class TestUnits:
@@ -248,6 +315,69 @@ class TestEndings:
         two.run()
         assert two.far_top.log == ["ended"]
 
+    @pytest.mark.parametrize("ended", [False, True])
+    @pytest.mark.parametrize("unread", [False, True])
+    def test_who_waits_for_room_is_told_that_there_will_be_none(
+        self, ended: bool, unread: bool
+    ) -> None:
+        two = Two(credit=0)
+        if unread:
+            two.near.want(0)
+        two.near.send([b"12"] * HIGH)
+        if unread:
+            two.far.send([b"unread"])
+        if ended:
+            two.far.end()
+        two.far.abort()
+        two.run()
+        ending = ["ended"] if ended and not unread else []
+        assert two.near_top.log == ["writable False", *ending, "broken"]
+        assert isinstance(two.near_top.errors[0], PeerAborted)
+        assert two.near.unsent == 2 * HIGH
+        two.run()
+        assert len(two.near_top.errors) == 1
+
+    def test_what_came_goes_up_before_who_waits_for_room_is_told(self) -> None:
+        two = Two()
+        two.far.want(0)
+        two.near.send([b""] * HIGH)
+        two.far.send([b"good"])
+        two.far.end()
+        two.far.abort()
+        two.run()
+        assert two.near_top.log == ["writable False", "unit", "ended", "broken"]
+
+    def test_who_fills_the_queue_of_one_that_is_gone_is_told(self) -> None:
+        """Its last words, which nobody has asked for, do not hide that it is gone."""
+        two = Two()
+        two.near.want(0)
+        two.far.send([b"last words"])
+        two.far.abort()
+        two.run()
+        assert two.near_top.log == []
+        two.near.send([b""] * HIGH)
+        two.run()
+        assert two.near_top.log == ["writable False", "broken"]
+
+    def test_gone_while_it_is_looked_at_comes_after_its_last_words(self) -> None:
+        """Between a look at the inbox and one at the peer, the peer may say something and go."""
+        two = Two()
+        two.far.want(0)
+        two.near.send([b""] * HIGH)
+
+        class Late(deque[Any]):
+            def __bool__(self) -> bool:
+                empty = len(self) == 0
+                if empty and not two.far._gone:
+                    two.far.send([b"good"])
+                    two.far.abort()
+                return not empty
+
+        two.near._inbox = Late()
+        two.near._schedule()
+        two.run()
+        assert two.near_top.log == ["writable False", "unit", "broken"]
+
     def test_both_abort(self) -> None:
         two = Two()
         two.near.abort()
@@ -263,6 +393,135 @@ class TestEndings:
         two.far.want(5)
         two.run()
         assert two.far_top.units == [b"1"]
+
+
+class TestUnsent:
+    """What nobody will receive is counted where it was sent, and nothing else is."""
+
+    def test_the_living_hand_over_at_once(self) -> None:
+        two = Two(credit=0)
+        two.near.send([b"123"])
+        assert two.near.unsent == 0
+        two.near.abort()
+        assert two.near.unsent == 0, "it is there to be received"
+        two.far.want(1)
+        two.run()
+        assert two.far_top.units == [b"123"]
+
+    def test_what_the_dead_are_given(self) -> None:
+        two = Two()
+        two.near.abort()
+        two.near.send([b"12", (b"3", b"45")])
+        two.near.end()
+        two.near.send([b"6"])
+        assert two.near.unsent == 6
+
+    @pytest.mark.parametrize("heard", [False, True])
+    def test_what_the_peer_leaves_lying(self, heard: bool) -> None:
+        two = Two(credit=1)
+        two.near.send([b"1", b"23", b"456"])
+        two.run()
+        two.far.abort()
+        if heard:
+            two.run()
+            assert two.near_top.log == ["broken"]
+        else:
+            two.near.abort()
+        assert two.far_top.units == [b"1"]
+        assert two.near.unsent == 5
+        assert two.far.unsent == 0
+
+    def test_counted_when_it_is_found_dead_on_the_way_down(self) -> None:
+        """Before it is told above, where it may be sent another way."""
+        two = Two()
+        two.far.end()
+        two.run()
+        two.far.abort()
+        two.run()
+        seen: list[int] = []
+        two.near.above.broken = lambda error: seen.append(two.near.unsent)
+        two.near.send([b"12", (b"3", b"4")])
+        assert seen == [4]
+        assert two.near.unsent == 4
+
+
+class TestFaults:
+    """A layer above one end that raises costs this connection, both ends of it, and nothing else."""
+
+    @pytest.fixture(autouse=True)
+    def quiet(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.ERROR, logger="sockstack.link")
+
+    @staticmethod
+    def raises(*anything: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    def test_on_receiving(self, caplog: pytest.LogCaptureFixture) -> None:
+        two, others = Two(credit=3), Two()
+        two.far.path = "far"
+        two.far_top.on_receive = self.raises
+        two.near.send([b"1", b"23", b"456", b"7890"])
+        others.near.send([b"well"])
+        two.run()
+        others.run()
+        [fault] = two.far_top.errors
+        assert type(fault) is SockstackError
+        assert str(fault) == "internal fault: ZeroDivisionError('a bug') [link in far]"
+        assert isinstance(fault.__cause__, ZeroDivisionError)
+        [record] = caplog.records
+        assert (record.name, record.getMessage()) == ("sockstack.link", str(fault))
+        assert two.near_top.log == ["broken"]
+        assert isinstance(two.near_top.errors[0], PeerAborted)
+        assert two.near.unsent == 10, "nobody has received them"
+        assert others.far_top.units == [b"well"]
+
+    def test_who_waits_for_room_is_told(self) -> None:
+        two = Two(credit=0)
+        two.far_top.on_receive = self.raises
+        two.near.send([b"12"] * (HIGH + 5))
+        two.far.want(MANY)
+        two.run()
+        assert two.near_top.log == ["writable False", "broken"]
+        assert two.near.unsent == 2 * (HIGH + 5)
+
+    @pytest.mark.parametrize("call", ["ended", "writable"])
+    def test_on_other_calls(self, call: str) -> None:
+        two = Two()
+        two.near.want(0)
+        two.far.send([b""] * HIGH)
+        setattr(two.far.above, call, self.raises)
+        two.near.end()
+        two.near.want(MANY)
+        two.run()
+        assert two.far_top.log[-1] == "broken"
+        assert two.near_top.log[-1] == "broken"
+
+    def test_after_it_has_let_go(self) -> None:
+        two = Two()
+
+        def let_go(units: list[bytes]) -> None:
+            two.far.abort()
+            self.raises()
+
+        two.far_top.on_receive = let_go
+        two.near.send([b"12"])
+        two.run()
+        assert two.near_top.log == two.far_top.log[1:] == ["broken"]
+
+    def test_a_handler_of_signals_is_not_kept_from_its_caller(self) -> None:
+        two = Two()
+
+        def interrupted(units: list[bytes]) -> None:
+            raise KeyboardInterrupt
+
+        two.far_top.on_receive = interrupted
+        two.near.send([b"12"])
+        with pytest.raises(KeyboardInterrupt):
+            two.run()
+        two.run()
+        assert two.far_top.log == ["unit", "broken"]
+        assert two.near_top.log == ["broken"]
+        assert two.near.unsent == 2
 
 
 class TestOpening:

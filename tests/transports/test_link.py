@@ -283,8 +283,10 @@ class TestEnding:
         assert end.sock.fileno() == -1
         assert hub.watches == []
         end.link.send([b"too late"])
+        end.turn(b"and ", b"this")
         end.link.want(1)
         assert end.top.log == []
+        assert end.link.unsent == 16
 
     def test_abort_with_bytes_that_wait(self, ends: Ends, hub: SelectHub) -> None:
         end = ends(small=True)
@@ -373,6 +375,7 @@ class TestBreaking:
         link.send([b"ignored", b"ignored"])
         hub.quiet()
         assert top.log == ["broken"]
+        assert link.unsent == 18, "it goes nowhere, and is counted"
 
     def test_found_dead_when_the_turn_ends(self, ends: Ends, hub: SelectHub) -> None:
         end = ends()
@@ -423,6 +426,28 @@ class TestBreaking:
         good.peer.sendall(b"y")
         hub.quiet()
         assert good.top.units == [b"x", b"y"]
+
+    @pytest.mark.parametrize("call", ["ended", "writable"])
+    def test_so_does_one_that_raises_at_other_calls(
+        self, ends: Ends, hub: SelectHub, caplog: pytest.LogCaptureFixture, call: str
+    ) -> None:
+        end = ends(small=True)
+
+        def raises(*anything: object) -> None:
+            raise ZeroDivisionError("a bug")
+
+        end.link.send([bytes(300_000)])
+        setattr(end.link.above, call, raises)
+        if call == "ended":
+            end.peer.shutdown(socket.SHUT_WR)
+        else:
+            end.arrived(300_000)
+        with caplog.at_level(logging.CRITICAL, logger="sockstack"):
+            hub.quiet()
+        assert end.top.log == ["writable False", "broken"]
+        assert "internal fault: ZeroDivisionError('a bug')" in str(end.top.errors[0])
+        assert end.link.socket is None
+        assert hub.watches == []
 
     def test_never_opened(self, hub: SelectHub) -> None:
         here, peer = free_sockets()
@@ -480,6 +505,8 @@ class TestMoving:
         assert hub.watches == []
         assert end.link.release() is None
         end.link.abort()
+        end.link.send([b"not ours to write"])
+        assert end.link.unsent == 17
         sock.send(b"alive")
         assert end.peer.recv(10) == b"alive"
         sock.close()
@@ -496,6 +523,7 @@ class TestMoving:
         assert end.sock.fileno() == -1
         end.link.send([b"never"])
         end.link.abort()
+        assert end.top.log == [], "nor to who stands above"
         parents.send(b", after")
         parents.close()
         with end.peer.makefile("rb") as file:

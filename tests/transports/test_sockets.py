@@ -7,6 +7,8 @@ import os
 import socket
 from collections import deque
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -15,6 +17,7 @@ from sockstack.core.errors import EndpointError, SockstackError
 from sockstack.transports.sockets import (
     ACCEPTS_A_TURN,
     RETRY_ACCEPT,
+    RETRY_CONNECT,
     Acceptor,
     Connecting,
     socket_error,
@@ -97,7 +100,9 @@ class TestAcceptor:
         hub.quiet()
         assert len(accepting.accepted) == ACCEPTS_A_TURN + 10
 
-    @pytest.mark.parametrize("code", [errno.ECONNABORTED, errno.EPROTO, errno.EPERM])
+    @pytest.mark.parametrize(
+        "code", [errno.ECONNABORTED, errno.EPROTO, errno.EPERM, errno.ENETDOWN]
+    )
     def test_a_connection_that_died_while_it_waited(
         self, accepting: Accepting, hub: SelectHub, code: int
     ) -> None:
@@ -124,6 +129,18 @@ class TestAcceptor:
         hub.quiet()
         assert accepting.accepted == ["a", "b"]
         assert len(accepting.troubles) == 1
+
+    def test_what_listens_no_more_is_not_asked_all_the_time(self, hub: SelectHub) -> None:
+        """Another process that shares the socket may have shut it down, which keeps it ready for ever."""
+        sock = socket.create_server(("127.0.0.1", 0))
+        troubles: list[SockstackError] = []
+        acceptor = Acceptor(hub, sock, lambda sock: None, troubles.append, "tcp", inherit=False)
+        sock.shutdown(socket.SHUT_RDWR)
+        hub.until(lambda: troubles)
+        hub.quiet()
+        assert isinstance(troubles[0], EndpointError)
+        assert troubles[0].errno == errno.EINVAL
+        acceptor.close()
 
     def test_paused_while_it_rests(self, accepting: Accepting, hub: SelectHub) -> None:
         accepting.queue.tell(errno.EMFILE, "a")
@@ -199,6 +216,7 @@ class Reaching:
 
     def __init__(self, hub: SelectHub, code: int, later: int = 0) -> None:
         self.later = later
+        self.family = socket.AF_INET
         self.real, self.other = socket.socketpair()
         self.code = code
         self.closed = False
@@ -289,6 +307,34 @@ class TestConnecting:
         Connecting(hub, sock, address, lambda sock: None, failed.append)
         hub.until(lambda: failed)
         assert sock.fileno() == -1
+
+    def test_a_full_queue_is_tried_again(self, hub: SelectHub, tmp_path: Path) -> None:
+        """The queue of a Unix listener, that is: the system says so at once, and not when there is room."""
+        path = os.path.relpath(tmp_path / "s")  # shorter, perhaps, than the system's limit
+        with ExitStack() as stack:
+            server = stack.enter_context(socket.socket(socket.AF_UNIX))
+            server.bind(path)
+            server.listen(0)
+            connected: list[socket.socket] = []
+            failed: list[OSError] = []
+
+            def reach() -> Connecting:
+                sock = stack.enter_context(socket.socket(socket.AF_UNIX))
+                return Connecting(hub, sock, path, connected.append, failed.append)
+
+            reach()
+            hub.quiet()
+            assert len(connected) == 1
+            reach()
+            reach().cancel()
+            hub.advance(RETRY_CONNECT)
+            hub.quiet()
+            assert len(connected) == 1, "no room, and no failure"
+            server.accept()[0].close()
+            hub.advance(RETRY_CONNECT)
+            hub.quiet()
+            assert len(connected) == 2
+            assert failed == []
 
     def test_a_forked_child_closes_the_socket(self, hub: SelectHub) -> None:
         reaching = Reaching(hub, errno.EINPROGRESS)

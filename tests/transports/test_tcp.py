@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import socket
 import string
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -38,6 +40,10 @@ class TestAddresses:
         assert split_address(text) == (host, port)
         with pytest.raises(ValueError, match=r"\[::1\]:5555"):
             split_address(f"{host}:{port}")
+
+    def test_a_link_local_one_has_its_interface(self) -> None:
+        assert join_address(("fe80::1", 9, 0, 4)) == "[fe80::1%4]:9"
+        assert join_address(("fe80::1%eth0", 9, 0, 4)) == "[fe80::1%eth0]:9"
 
     @given(st.text(max_size=30))
     def test_any_text_is_parted_or_refused(self, text: str) -> None:
@@ -123,7 +129,7 @@ class TestAddresses:
 
     @pytest.mark.parametrize("family", ["ipv5", "4", "", None])
     def test_no_family(self, family: Any) -> None:
-        with pytest.raises(StackError, match="there are any, ipv4, ipv6") as caught:
+        with pytest.raises(StackError, match="family is any, ipv4 or ipv6") as caught:
             Tcp("h:1", family=family)
         assert (caught.value.layer, caught.value.field) == ("tcp", "family")
 
@@ -568,6 +574,27 @@ class TestListening:
         listening.close()
 
 
+def link_local() -> str | None:
+    """An address of one link of this machine, with its interface."""
+    with suppress(OSError), open("/proc/net/if_inet6") as file:
+        for line in file:
+            digits, number, *_ = line.split()
+            if digits.startswith("fe80"):
+                return f"{ipaddress.IPv6Address(int(digits, 16))}%{int(number, 16)}"
+    return None
+
+
+@pytest.mark.skipif(link_local() is None, reason="no address of IPv6 that is local to a link")
+def test_addresses_of_a_link(hub: SelectHub) -> None:
+    listening = Listening(hub, Tcp(f"[{link_local()}]:0"))
+    near = Dialing(hub, Tcp(listening.bound.address)).link()
+    far = listening.link()
+    assert near.get(PEER_ADDRESS) == far.get(LOCAL_ADDRESS) == listening.bound.address
+    near.abort()
+    far.abort()
+    listening.close()
+
+
 class TestOptions:
     @pytest.fixture
     def pair(self, hub: SelectHub) -> Iterator[Callable[..., tuple[Any, Any]]]:
@@ -605,6 +632,38 @@ class TestOptions:
         for link in pair(keepalive=seconds):
             assert link.socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             assert link.socket.getsockopt(socket.IPPROTO_TCP, name) == idle
+
+    @pytest.mark.parametrize("seconds", [0, -1, 32768, float("nan"), float("inf")])
+    def test_a_keepalive_that_the_system_does_not_take(self, seconds: float) -> None:
+        with pytest.raises(StackError, match="keepalive is") as caught:
+            Tcp("127.0.0.1:1", keepalive=seconds)
+        assert caught.value.layer == "tcp"
+        assert caught.value.field == "keepalive"
+
+    def test_the_longest_keepalive(self, pair: Callable[..., tuple[Any, Any]]) -> None:
+        for link in pair(keepalive=32767):
+            assert link.socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+    def test_a_socket_that_takes_no_options(
+        self, hub: SelectHub, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """On some systems that is one that was reset meanwhile. It costs neither the listener nor the dial."""
+        listening = Listening(hub, Tcp("127.0.0.1:0"))
+
+        def dead(*anything: object) -> None:
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Tcp, "link", dead)
+            error = Dialing(hub, Tcp(listening.bound.address)).error()
+            hub.quiet()
+        assert isinstance(error, EndpointError)
+        assert error.errno == errno.EINVAL
+        assert listening.links == []
+        near = Dialing(hub, Tcp(listening.bound.address)).link()
+        near.abort()
+        listening.link().abort()
+        listening.close()
 
     def test_metadata(self, pair: Callable[..., tuple[Any, Any]]) -> None:
         near, far = pair()

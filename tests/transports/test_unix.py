@@ -8,11 +8,14 @@ import socket
 import stat
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sockstack.core.errors import EndpointError, StackError
 from sockstack.core.marks import LOCAL_ADDRESS, PEER_ADDRESS, PEER_CREDENTIALS, TLS_VERSION
+from sockstack.core.text import parse
+from sockstack.transports import unix
 from sockstack.transports.unix import LONGEST_PATH, Unix
 
 from .fakes import Dialing, Listening, SelectHub, meet, open_link
@@ -43,6 +46,11 @@ def test_refused_when_composed(text: str, problem: str, abstract: bool) -> None:
     assert caught.value.field == "path"
 
 
+def test_a_path_that_no_system_can_be_told() -> None:
+    with pytest.raises(StackError, match="the path cannot be written as"):
+        Unix("\ud800")
+
+
 def test_a_path_holds_no_nul() -> None:
     with pytest.raises(StackError, match="the path holds a NUL"):
         Unix("a\0b")
@@ -52,6 +60,13 @@ def test_abstract_names_exist_on_linux_only(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(sys, "platform", "darwin")
     with pytest.raises(StackError, match="abstract sockets exist on Linux only; use a path"):
         Unix("name", abstract=True)
+
+
+def bind_dead(path: str) -> None:
+    """Leave a file behind as one does who listened and was killed."""
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(path)
+        dead.listen()
 
 
 class TestConnections:
@@ -163,9 +178,7 @@ class TestTheFile:
         far.abort()
 
     def test_left_behind_by_the_dead_is_replaced(self, hub: SelectHub, path: str) -> None:
-        with socket.socket(socket.AF_UNIX) as dead:
-            dead.bind(path)
-            dead.listen()
+        bind_dead(path)
         assert os.path.exists(path)
         near, far = meet(hub, Unix(path), Unix)
         near.abort()
@@ -179,6 +192,113 @@ class TestTheFile:
         assert str(caught.value) == f"cannot listen on {path}: Address already in use [unix]"
         Dialing(hub, Unix(path)).link().abort()
         listening.close()
+
+    def test_of_one_who_has_not_begun_to_listen_is_refused(self, hub: SelectHub, path: str) -> None:
+        """To be bound is the first step; who looks just then must not take it for dead."""
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(path)
+            with pytest.raises(EndpointError) as caught:
+                Listening(hub, Unix(path))
+            assert caught.value.errno == errno.EADDRINUSE
+            other.listen()
+            Dialing(hub, Unix(path)).link().abort()
+
+    def test_that_another_process_replaces_first_is_left_alone(
+        self, hub: SelectHub, path: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It was dead when we looked, and is not when we come to remove it."""
+        bind_dead(path)
+        with socket.socket(socket.AF_UNIX) as other:
+            looked = unix._bound
+
+            def slow(path: str) -> bool:
+                answer = looked(path)
+                os.unlink(path)
+                other.bind(path)
+                other.listen()
+                return answer
+
+            monkeypatch.setattr(unix, "_bound", slow)
+            with pytest.raises(EndpointError) as caught:
+                Listening(hub, Unix(path))
+            assert caught.value.errno == errno.EADDRINUSE
+            Dialing(hub, Unix(path)).link().abort()
+        assert os.listdir() == [path]
+
+    @pytest.mark.parametrize("look", [lambda found: found, lambda found: False])
+    def test_that_somebody_removes_first_is_made_anew(
+        self, hub: SelectHub, path: str, monkeypatch: pytest.MonkeyPatch, look: Any
+    ) -> None:
+        bind_dead(path)
+        looked = unix._bound
+
+        def slow(path: str) -> bool:
+            os.unlink(path)
+            return bool(look(looked(path)))
+
+        monkeypatch.setattr(unix, "_bound", slow)
+        listening = Listening(hub, Unix(path))
+        assert os.listdir() == [path]
+        listening.close()
+
+    def test_the_living_do_not_notice_that_somebody_looks(self, hub: SelectHub, path: str) -> None:
+        listening = Listening(hub, Unix(path))
+        with pytest.raises(EndpointError):
+            Listening(hub, Unix(path))
+        hub.quiet()
+        assert listening.links == []
+        listening.close()
+
+    def test_a_link_to_a_dead_one_is_refused(self, hub: SelectHub, path: str) -> None:
+        """It was not made by one that listened."""
+        bind_dead("elsewhere")
+        os.symlink("elsewhere", path)
+        with pytest.raises(EndpointError, match="a file that is no socket is in the way"):
+            Listening(hub, Unix(path))
+        assert os.path.islink(path)
+
+    def test_is_removed_from_where_it_was_made(
+        self, hub: SelectHub, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A program that goes to the background goes to another directory as well."""
+        listening = Listening(hub, Unix(path))
+        assert os.listdir(tmp_path) == [path]
+        monkeypatch.chdir("/")
+        listening.close()
+        assert os.listdir(tmp_path) == []
+
+    def test_is_removed_though_somebody_touched_it(self, hub: SelectHub, path: str) -> None:
+        """As those do who keep it from being tidied up."""
+        listening = Listening(hub, Unix(path))
+        os.utime(path, (1, 1))
+        listening.close()
+        assert not os.path.exists(path)
+
+    def test_is_not_left_behind_when_listening_fails(self, hub: SelectHub, path: str) -> None:
+        with pytest.raises(OverflowError):
+            Listening(hub, Unix(path, backlog=1 << 80))
+        assert os.listdir() == []
+
+    @pytest.mark.parametrize("mode", ["600", "0600", "0o600"])
+    def test_its_mode_is_octal_in_text(self, mode: str) -> None:
+        stack = parse(f"unix(/s, mode={mode})")
+        assert stack.layers == (Unix("/s", mode=0o600),)
+        assert str(stack) == "unix(/s, mode=0o600)"
+
+    @pytest.mark.parametrize("mode", [600, -1, 0o1000])
+    def test_modes_that_are_none(self, mode: int) -> None:
+        with pytest.raises(StackError, match="unix: mode is 0 to 0o777, not ") as caught:
+            Unix("/s", mode=mode)
+        assert (caught.value.field, caught.value.mend) == (
+            "mode",
+            "Write it in octal digits: mode=0o600.",
+        )
+
+    def test_digits_that_are_not_octal(self) -> None:
+        with pytest.raises(
+            StackError, match="mode is permissions in octal digits, or none, not '9'"
+        ):
+            parse("unix(/s, mode=9)")
 
     def test_that_is_no_socket_is_refused(self, hub: SelectHub, path: str) -> None:
         Path(path).write_text("precious")

@@ -8,13 +8,24 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Collection, Iterator, Sequence
+from types import UnionType
 from typing import Any
 
 from .capabilities import Capabilities, Duplex, Ordered, Peers, Requirement, Shortfall, Unit
 from .errors import StackError
 from .spec import Kind, LayerSpec
 
-__all__ = ["Passes", "need_text", "picture", "refuse", "title", "unmet", "value_text"]
+__all__ = [
+    "Passes",
+    "need_text",
+    "no_layer",
+    "picture",
+    "refuse",
+    "seems_layer",
+    "title",
+    "unmet",
+    "value_text",
+]
 
 Layers = tuple[LayerSpec, ...]
 Passes = Callable[[Layers], bool]
@@ -242,42 +253,78 @@ def _mend(
     blamed: int,
     passes: Passes,
 ) -> str | None:
-    """What the layer itself says; else the first mend after which the whole stack passes, or at least this layer."""
+    """What the layer itself says; else the first mend after which the whole stack passes."""
     spec = layers[index]
     for fault in faults:
         if fault.field in spec.mends:
             return spec.mends[fault.field].format(layer=title(spec), below=title(layers[blamed]))
-    candidates = list(_candidates(layers, index, record))
-    for start in (0, index):
-        for sentence, above, below in candidates:
-            if passes((*layers[start:index], *above, *below)):
-                return sentence
+    for sentence, mended in _candidates(layers, index, record):
+        if passes(mended):
+            return sentence
     return None
 
 
-def _candidates(
-    layers: Layers, index: int, record: Capabilities
-) -> Iterator[tuple[str, Layers, Layers]]:
-    """Sentences, with the layers that would stand in the place of the refused one and of all below it."""
+def _candidates(layers: Layers, index: int, record: Capabilities) -> Iterator[tuple[str, Layers]]:
+    """Sentences, with the stack that would come of each."""
     from .text import parse
 
-    spec, below, rest = layers[index], layers[index + 1], layers[index + 2 :]
+    above, spec, below, rest = layers[:index], layers[index], layers[index + 1], layers[index + 2 :]
     name, lower = title(spec), title(below)
     if _MAKES.get(spec.kind) is record.unit:
         noun = _noun(record.unit, (), ())
-        yield f"Remove {name}: {lower} gives {noun} already.", (), (below, *rest)
-    fresh = parse("sp | prefix").layers
+        yield f"Remove {name}: {lower} gives {noun} already.", (*above, below, *rest)
+    # A mapping is of use to a pattern only.
+    mapped = any(known.kind is Kind.PATTERN for known in layers[: index + 1])
+    fresh = parse("sp | prefix" if mapped else "prefix").layers
     for known in fresh:
-        fits = known.kind is not Kind.MAPPING or spec.kind is Kind.PATTERN
-        if fits and type(known) is not type(spec):
-            yield f"Put {title(known)}() between {name} and {lower}.", (spec, known), (below, *rest)
-    if below.kind is not Kind.TRANSPORT:
+        if type(known) is not type(spec):
+            sentence = f"Put {title(known)}() between {name} and {lower}."
+            yield sentence, (*above, spec, known, below, *rest)
+    for place, framer in enumerate(layers[index:], index):
         for known in fresh:
-            if known.kind is below.kind and type(known) is not type(below):
-                yield f"Put {title(known)}() in the place of {lower}.", (spec, known), rest
+            if framer.kind is Kind.FRAMER and type(known) is not type(framer):
+                sentence = f"Put {title(known)}() in the place of {title(framer)}."
+                yield sentence, (*layers[:place], known, *layers[place + 1 :])
+    if above:
+        sentence = f"Put {name} above {title(above[-1])}."
+        yield sentence, (*above[:-1], spec, above[-1], below, *rest)
     if below.kind is not Kind.TRANSPORT:
-        yield f"Put {name} below {lower}.", (below, spec), rest
-        yield f"Remove {lower}: {name} can stand on {title(rest[0])}.", (spec,), rest
+        yield f"Put {name} below {lower}.", (*above, below, spec, *rest)
+        sentence = f"Remove {lower}: {name} can stand on {title(rest[0])}."
+        yield sentence, (*above, spec, *rest)
     tcp = parse("tcp(localhost:1)").layers[0]
     if type(layers[-1]) is not type(tcp):
-        yield f"Put {name} over Tcp.", layers[index:-1], (tcp,)
+        yield f"Put {name} over Tcp.", (*layers[:-1], tcp)
+
+
+# What is no layer at all.
+
+
+def seems_layer(thing: object) -> bool:
+    """Whether somebody may take this for a layer: a class of layers, several joined by ``|``, or a text."""
+    if isinstance(thing, UnionType):
+        return all(map(seems_layer, thing.__args__))
+    return isinstance(thing, str) or (isinstance(thing, type) and issubclass(thing, LayerSpec))
+
+
+def no_layer(thing: object) -> TypeError:
+    """The error for what is neither a layer nor a stack, with what to write in its place."""
+    shown, hint = repr(thing), ""
+    if isinstance(thing, str):
+        if "://" in thing:
+            hint = f": a URL is for a socket, Socket(Req(), dial={thing!r}); here write Prefix() | Tcp(…)"
+        else:
+            hint = f": a text of layers is read by parse({thing!r})"
+    elif seems_layer(thing):
+        classes = thing.__args__ if isinstance(thing, UnionType) else (thing,)
+        shown = " | ".join(known.__name__ for known in classes)
+        hint = f", but a class: write {' | '.join(map(_call, classes))}"
+    return TypeError(f"{shown} is neither a layer nor a stack{hint}")
+
+
+def _call(known: Any) -> str:
+    """How a layer of this class is made."""
+    from .options import options_of
+
+    needed = any(option.needed for option in options_of(known).values())
+    return f"{known.__name__}({'…' if needed else ''})"

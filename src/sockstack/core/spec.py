@@ -8,7 +8,8 @@ dialler and a listener, and any number of connections. A stack is checked as soo
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, overload
 
@@ -134,6 +135,11 @@ class Composable:
         """The layers, top first."""
         raise NotImplementedError
 
+    if not TYPE_CHECKING:  # checkers would take it for leave to write anything above a layer
+
+        def __ror__(self, above: object) -> object:
+            return _compose_wrongly(above)
+
     def explain(self) -> str:
         """A table: a row a layer, with unit, guarantees, limit, security, header bytes and round trips."""
         from .explain import explain
@@ -156,6 +162,10 @@ class LayerSpec(Composable):
         @dataclass(frozen=True)
         class Prefix(LayerSpec, Spec[Stream, Message]): ...
 
+    Options are checked when a spec is made: a value of another type than the annotation of its field is refused
+    (:mod:`sockstack.core.options`), before a ``__post_init__`` of the subclass looks at it. A subclass with an
+    ``__init__`` of its own calls ``self.__post_init__()`` at its end.
+
     What follows are declarations that the rules of :mod:`sockstack.core.check` read. A subclass overrides those that
     are not as here, with a class variable, or with a property where it depends on an option.
 
@@ -171,6 +181,17 @@ class LayerSpec(Composable):
     kind: ClassVar[Kind]
     mends: ClassVar[Mapping[str, str]] = {}
     secrets: ClassVar[frozenset[str]] = frozenset()
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        own = vars(cls).get("__post_init__")
+        if own is not None:
+            cls.__post_init__ = _checked(own)  # type: ignore[method-assign]
+
+    def __post_init__(self, *_: Any) -> None:
+        from .options import check_options
+
+        check_options(self)
 
     @property
     def layers(self) -> tuple[LayerSpec, ...]:
@@ -241,18 +262,44 @@ class LayerSpec(Composable):
         raise NotImplementedError
 
 
+def _checked(own: Callable[..., None]) -> Callable[..., None]:
+    """A ``__post_init__`` that finds options of the right types."""
+
+    @functools.wraps(own)
+    def __post_init__(self: LayerSpec, *variables: Any) -> None:
+        LayerSpec.__post_init__(self)
+        own(self, *variables)
+
+    return __post_init__
+
+
 def layers_of(spec: object) -> tuple[LayerSpec, ...]:
-    """The layers of anything that ``|`` takes."""
+    """The layers of anything that ``|`` takes.
+
+    Raises:
+        TypeError: it is nothing of that sort.
+    """
     if not isinstance(spec, Composable):
-        raise TypeError(f"{spec!r} is neither a layer nor a stack")
+        from .refusal import no_layer
+
+        raise no_layer(spec)
     return spec.layers
 
 
 def _compose(above: Composable, below: object) -> object:
     if not isinstance(below, Composable):
-        return NotImplemented
+        return _compose_wrongly(below)
     stack: Stack[Any, Any] = Stack(above.layers + below.layers)
     return stack
+
+
+def _compose_wrongly(other: object) -> object:
+    """For what stands beside ``|`` and is no layer: who meant one is told what to write, others may know better."""
+    from .refusal import no_layer, seems_layer
+
+    if seems_layer(other):
+        raise no_layer(other)
+    return NotImplemented
 
 
 class Spec(Composable, Generic[D_contra, U_co]):

@@ -7,7 +7,9 @@ layer is written without its name::
 
 Values are numbers, ``true``, ``false``, ``none``, words, quoted text (``"a b"``, with the escapes of Python), bytes
 (``b"\\x00"``) and tuples (``(h2, http/1.1)``). A word is read as what the option takes: ``tcp(5555)`` is an address,
-``prefix(4)`` a number. :func:`parse` gives back the stack that was printed, unless it holds a secret (``***``) or a
+``prefix(4)`` a number. Where only one meaning is left, other ways to write it are read too: ``yes``, ``no``, ``on`` and
+``off``, whole numbers as ``0x1f``, ``1_000_000`` or ``64KiB``, and octal digits with or without ``0o`` if the option is
+the mode of a file. :func:`parse` gives back the stack that was printed, unless it holds a secret (``***``) or a
 live object (``<socket>``); both are refused.
 
 A URL is shorthand for the connection part of a stack: ``[layer+…]transport://where[?layer.option=value&…]``, the layers
@@ -19,9 +21,11 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import NoneType
 from typing import Any
 
 from .errors import StackError
+from .options import Option, options_of
 from .registry import did_you_mean, layer_class, scheme_for, scheme_named
 from .spec import Kind, LayerSpec, Stack
 
@@ -36,48 +40,32 @@ _QUOTED = re.compile(r"""(b?)(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')""", re.
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", re.DOTALL)
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "0": "\0"}
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "none": None}
+_SWITCHES = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_SIZE = re.compile(r"(\d+)([KMG])iB")
+_SHIFTS = {"K": 10, "M": 20, "G": 30}
 _HIDDEN = "***"
 
-Options = dict[str, "dataclasses.Field[Any]"]
 
-
-def _options(spec_class: type[LayerSpec]) -> Options:
-    """The options of a layer, in order."""
-    known: Any = spec_class
-    if not dataclasses.is_dataclass(known):
-        return {}
-    return {entry.name: entry for entry in dataclasses.fields(known) if entry.init}
-
-
-def _first(options: Options) -> str | None:
+def _first(options: Mapping[str, Option]) -> str | None:
     """The option that needs no name."""
-    return next((name for name, entry in options.items() if not entry.kw_only), None)
+    return next((name for name, option in options.items() if not option.field.kw_only), None)
 
 
-def _many(option: dataclasses.Field[Any]) -> bool:
-    """Whether the option takes any number of values, each without its name."""
-    return bool(option.metadata.get("variadic"))
-
-
-def _takes(option: dataclasses.Field[Any]) -> frozenset[str]:
-    """The names of the types that an option takes, as far as its annotation tells."""
-    kind: object = option.type
-    text = kind if isinstance(kind, str) else getattr(kind, "__name__", str(kind))
-    if _many(option):
-        text = text.removeprefix("tuple[").removesuffix(", ...]")
-    parts = (part.strip() for part in text.split("|"))
-    return frozenset("str" if part.startswith("Literal[") else part for part in parts)
-
-
-def _read_word(word: str, takes: frozenset[str]) -> Any:
-    """The value of an unquoted word, for an option that takes these types."""
-    if takes & {"str", "bytes"} and not takes & {"int", "float", "bool"}:
-        if word == "none" and "None" in takes:
+def _read_word(word: str, option: Option | None) -> Any:
+    """The value of an unquoted word, for this option; None: for what may be anything."""
+    takes = option.takes if option is not None else frozenset()
+    if takes & {str, bytes} and not takes & {int, float, bool}:
+        if word == "none" and NoneType in takes:
             return None
-        return word if "str" in takes else word.encode()
+        return word if str in takes else word.encode()
+    if bool in takes and word.lower() in _SWITCHES:
+        return _SWITCHES[word.lower()]
     if word in _WORDS:
         return _WORDS[word]
-    for number in (int, float):
+    size = _SIZE.fullmatch(word)
+    if size is not None and int in takes:
+        return int(size[1]) << _SHIFTS[size[2]]
+    for number in (_octal,) if option is not None and option.octal else (int, _based, float):
         try:
             return number(word)
         except ValueError:
@@ -85,20 +73,32 @@ def _read_word(word: str, takes: frozenset[str]) -> Any:
     return word
 
 
-def _write(value: Any, takes: frozenset[str]) -> str:
-    """The text of a value, for an option that takes these types."""
+def _based(word: str) -> int:
+    """A whole number that says its base: ``0x1f``."""
+    return int(word, 0)
+
+
+def _octal(word: str) -> int:
+    """A number in octal digits, with or without ``0o``."""
+    return int(word, 8)
+
+
+def _write(value: Any, option: Option | None) -> str:
+    """The text of a value, for this option."""
     if value is None or value is True or value is False:
         return str(value).lower()
     kind = type(value)
+    if kind is int and option is not None and option.octal:
+        return f"{value:#o}"
     if kind is int or kind is float:
         return repr(value)
     if kind is tuple:
-        return f"({', '.join(_write(entry, frozenset()) for entry in value)})"
+        return f"({', '.join(_write(entry, None) for entry in value)})"
     if kind is str or kind is bytes:
         text = value if kind is str else value.decode("latin-1")
         plain = str.isprintable if kind is str else _is_plain_ascii
         if _BARE.fullmatch(text) and all(map(plain, text)) and text != _HIDDEN:
-            word = _read_word(text, takes)
+            word = _read_word(text, option)
             if type(word) is kind and word == value:
                 return str(text)
         return ("" if kind is str else "b") + _quote(text, plain)
@@ -138,21 +138,20 @@ def format_stack(layers: Sequence[LayerSpec]) -> str:
 
 
 def _format_layer(spec: LayerSpec) -> str:
-    options = _options(type(spec))
+    options = options_of(type(spec))
     first = _first(options)
     parts = []
     for name, option in options.items():
         value = getattr(spec, name)
-        default = option.default
-        if option.default_factory is not dataclasses.MISSING:
-            default = option.default_factory()
+        default = option.field.default
+        if option.field.default_factory is not dataclasses.MISSING:
+            default = option.field.default_factory()
         if value is default or (type(value) is type(default) and value == default):
             continue
-        takes = _takes(option)
-        if _many(option):
-            parts += [_write(entry, takes) for entry in value]
+        if option.variadic:
+            parts += [_write(entry, option) for entry in value]
             continue
-        text = _HIDDEN if name in spec.secrets else _write(value, takes)
+        text = _HIDDEN if name in spec.secrets else _write(value, option)
         parts.append(text if name == first else f"{name}={text}")
     return f"{spec.name}({', '.join(parts)})" if parts else spec.name
 
@@ -232,45 +231,46 @@ class _Reader:
             raise
 
     def _arguments(self, spec_class: type[LayerSpec], values: dict[str, Any]) -> None:
-        options = _options(spec_class)
+        options = options_of(spec_class)
         first = _first(options)
         while True:
             start = self._skip()
             key = self.match(_KEY)
             name = first if key is None else key[1]
-            many = key is None and first is not None and _many(options[first])
+            many = key is None and first is not None and options[first].variadic
             if name is None or (key is None and set(values) - ({first} if many else set())):
                 raise self.fail("expected name=value: only the first option goes without its name")
             if name not in options:
                 raise self.fail(
                     f"{spec_class.name} has no option {name}", did_you_mean(name, options), start
                 )
-            if not many and _many(options[name]):
+            if not many and options[name].variadic:
                 raise self.fail(f"{name} are given without their name", None, start)
             if name in values and not many:
                 raise self.fail(f"{name} is given twice", None, start)
-            value = self.value(_takes(options[name]))
+            value = self.value(options[name])
             values[name] = (*values.get(name, ()), value) if many else value
             if self.take(")"):
                 return
             if not self.take(","):
                 raise self.fail("expected , or )")
 
-    def only_value(self, takes: frozenset[str]) -> Any:
+    def only_value(self, option: Option) -> Any:
         """The one value that the text holds."""
-        value = self.value(takes)
+        value = self.value(option)
         if self._pos < len(self._text):
             raise self.fail("expected the end; quote what holds blanks or signs")
         return value
 
-    def value(self, takes: frozenset[str]) -> Any:
-        """One value."""
+    def value(self, option: Option | None) -> Any:
+        """One value, for this option; None: for what may be anything."""
         start = self._skip()
         quoted = self.match(_QUOTED)
         if quoted is not None:
             text = _unquote(quoted[2] if quoted[2] is not None else quoted[3])
             if not quoted[1]:
-                return text.encode() if takes == {"bytes"} else text
+                only_bytes = option is not None and option.takes == {bytes}
+                return text.encode() if only_bytes else text
             try:
                 return text.encode("latin-1")
             except UnicodeEncodeError:
@@ -278,7 +278,7 @@ class _Reader:
         if self.take("("):
             entries: list[Any] = []
             while not self.take(")"):
-                entries.append(self.value(frozenset()))
+                entries.append(self.value(None))
                 if not self.take(",") and not self._text.startswith(")", self._pos):
                     raise self.fail("expected , or )")
             return tuple(entries)
@@ -297,22 +297,16 @@ class _Reader:
                 "Name the file that holds it, or compose this stack in Python.",
                 start,
             )
-        return _read_word(word[0], takes)
+        return _read_word(word[0], option)
 
 
 def _make(spec_class: type[LayerSpec], values: Mapping[str, Any]) -> LayerSpec:
     """A layer with these options; what is wrong with them is a :class:`StackError`."""
-    missing = [
-        name
-        for name, option in _options(spec_class).items()
-        if name not in values
-        and option.default is dataclasses.MISSING
-        and option.default_factory is dataclasses.MISSING
-    ]
+    options = options_of(spec_class)
+    missing = [name for name, option in options.items() if option.needed and name not in values]
     if missing:
         raise StackError(f"{spec_class.name} needs {' and '.join(missing)}", field=missing[0])
-    options = _options(spec_class)
-    listed = next((name for name in values if _many(options[name])), None)
+    listed = next((name for name in values if options[name].variadic), None)
     try:
         if listed is not None:
             named = {name: value for name, value in values.items() if name != listed}
@@ -362,7 +356,7 @@ def parse_url(url: str, mapping: LayerSpec | None = None) -> Stack[Any, Any]:
     if len(classes) <= len(names):
         raise StackError(f"{url!r} names a layer twice", field="url")
     values: dict[str, dict[str, Any]] = {name: {} for name in classes}
-    options = _options(classes[transport])
+    options = options_of(classes[transport])
     first = _first(options)
     if first is None:
         raise StackError(f"{url!r}: {transport} has no address", field="url")
@@ -370,10 +364,10 @@ def parse_url(url: str, mapping: LayerSpec | None = None) -> Stack[Any, Any]:
         where = known.read(found[2])
     except ValueError as error:
         raise StackError(f"{url!r}: {error}", field="url") from None
-    values[transport] = {**known.options, first: _read_word(where, _takes(options[first]))}
+    values[transport] = {**known.options, first: _read_word(where, options[first])}
     if mapping is not None and mapping.name not in classes:
         classes = {mapping.name: type(mapping), **classes}
-        values[mapping.name] = {name: getattr(mapping, name) for name in _options(type(mapping))}
+        values[mapping.name] = {name: getattr(mapping, name) for name in options_of(type(mapping))}
     for name, option, value in _query(url, found[3]):
         if name not in classes:
             raise StackError(
@@ -381,14 +375,14 @@ def parse_url(url: str, mapping: LayerSpec | None = None) -> Stack[Any, Any]:
                 field="url",
                 mend=did_you_mean(name, classes),
             )
-        options = _options(classes[name])
+        options = options_of(classes[name])
         if option not in options:
             raise StackError(
                 f"{url!r}: {name} has no option {option!r}",
                 field="url",
                 mend=did_you_mean(option, options),
             )
-        values[name][option] = _Reader(value).only_value(_takes(options[option]))
+        values[name][option] = _Reader(value).only_value(options[option])
     return Stack(tuple(_make(spec_class, values[name]) for name, spec_class in classes.items()))
 
 

@@ -58,13 +58,13 @@ class Compress(LayerSpec, MessageFilter):
     compresses: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if type(self.level) is not int or not 1 <= self.level <= 9:
+        if not 1 <= self.level <= 9:
             raise StackError(
                 f"compress takes a level from 1 to 9, not {self.level!r}",
                 layer="compress",
                 field="level",
             )
-        if type(self.limit) is not int or not 1 <= self.limit < 1 << 62:
+        if not 1 <= self.limit < 1 << 62:
             raise StackError(
                 f"compress needs a limit of 1 to 2**62 - 1 bytes, not {self.limit!r}",
                 layer="compress",

@@ -13,7 +13,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ..core.capabilities import (
     STREAM,
@@ -67,8 +67,8 @@ class Tls(LayerSpec, Spec[Stream, Stream]):
         verify: for dialling: check the server's certificate and name. Off, anybody can pose as the server.
         client_auth: for listening: ``none``, ``optional`` (a certificate is checked if the client shows one) or
             ``required``. Needs ``ca``: the CAs that vouch for clients.
-        alpn: application protocols to offer, the preferred one first (RFC 7301). What was agreed on is
-            :data:`~sockstack.core.marks.TLS_ALPN`; both sides go on without one if nothing fits.
+        alpn: application protocols to offer, the preferred one first (RFC 7301); one may go without its tuple. What
+            was agreed on is :data:`~sockstack.core.marks.TLS_ALPN`; both sides go on without one if nothing fits.
         context: a ready ``ssl.SSLContext`` in place of all options but ``server_name``.
 
     Raises:
@@ -83,7 +83,7 @@ class Tls(LayerSpec, Spec[Stream, Stream]):
     ca: str | os.PathLike[str] | bytes | None = None
     verify: bool = True
     client_auth: Literal["none", "optional", "required"] = "none"
-    alpn: tuple[str, ...] = ()
+    alpn: str | tuple[str, ...] = ()
     context: ssl.SSLContext | None = None
 
     name: ClassVar[str] = "tls"
@@ -100,23 +100,24 @@ class Tls(LayerSpec, Spec[Stream, Stream]):
             value = getattr(self, option)
             if value is not None:
                 object.__setattr__(self, option, os.fspath(value))
-        alpn: Any = self.alpn
-        object.__setattr__(self, "alpn", (alpn,) if isinstance(alpn, str) else tuple(alpn))
+        if isinstance(self.alpn, str):
+            object.__setattr__(self, "alpn", (self.alpn,))
         self._check()
 
     def _check(self) -> None:
         """Refuse options that contradict each other."""
         if self.server_name == "":
             raise _refused("server_name", "the empty name is no server's name")
-        if self.client_auth not in ("none", "optional", "required"):
-            what = f"client_auth={self.client_auth!r}: it is none, optional or required"
-            raise _refused("client_auth", what)
         for protocol in self.alpn:
             if not (protocol.isascii() and 1 <= len(protocol) <= 255):
                 raise _refused(
                     "alpn", f"alpn={protocol!r}: a protocol has 1 to 255 ASCII characters"
                 )
         if self.context is not None:
+            import ssl  # whoever has a context has imported it
+
+            if not isinstance(self.context, ssl.SSLContext):
+                raise _refused("context", f"context is an SSLContext, not {self.context!r}")
             mixed = [
                 entry.name
                 for entry in fields(self)

@@ -19,8 +19,6 @@ from .trace_view import Fields, Lines, Packets, View
 
 __all__ = ["Trace", "TraceLayer"]
 
-FORMS = ("words", "hex", "pcap")
-
 
 @dataclass(frozen=True)
 class Trace(LayerSpec, Same):
@@ -58,8 +56,6 @@ class Trace(LayerSpec, Same):
     def __post_init__(self) -> None:
         if isinstance(self.to, os.PathLike):
             object.__setattr__(self, "to", os.fspath(self.to))
-        if self.form not in FORMS:
-            raise _refused("form", f"form={self.form!r}: it is words, hex or pcap")
         if self.limit < 0:
             raise _refused("limit", f"limit={self.limit}: it is a count of bytes")
         if self.form == "pcap" and (self.to == STDERR or callable(self.to)):

@@ -111,7 +111,6 @@ class Sub(PatternSpec, Spec[PipeInterface, Pattern[SubOps]]):
                     field="topics",
                     mend='Write Sub(b"one.", b"other.").',
                 )
-        check_buffer(self.name, "recv_buffer", recv_buffer)
         for name, value in (
             ("topics", topics),
             ("recv_buffer", recv_buffer),
@@ -119,6 +118,10 @@ class Sub(PatternSpec, Spec[PipeInterface, Pattern[SubOps]]):
             ("raw", raw),
         ):
             object.__setattr__(self, name, value)
+        self.__post_init__()
+
+    def __post_init__(self) -> None:
+        check_buffer(self.name, "recv_buffer", self.recv_buffer)
 
     def head(self, env: Timing, filters: FilterChain | None, stats: Stats) -> tuple[Head, Raw]:
         if self.raw:

@@ -7,11 +7,11 @@ import os
 import socket
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar, cast
 
 from ..core.capabilities import Capabilities, CleanEnd, HalfClose, Unit
-from ..core.errors import EndpointError, StackError
+from ..core.errors import EndpointError
 from ..core.hub import Cancellable, Hub
 from ..core.interfaces import Os, Stream
 from ..core.marks import LOCAL_ADDRESS, PEER_ADDRESS, Key
@@ -42,19 +42,11 @@ class Fd(TransportSpec, Spec[Os, Stream]):
             terminal or serial line, or a pair ``(read, write)`` of descriptors, of two pipes for example.
     """
 
-    source: socket.socket | int | tuple[int, int]
+    source: socket.socket | int | tuple[int, int] = field(
+        metadata={"wanted": "a socket, a descriptor or a pair of descriptors"}
+    )
 
     name: ClassVar[str] = "fd"
-
-    def __post_init__(self) -> None:
-        source: Any = self.source
-        pair = isinstance(source, tuple) and [*map(type, source)] == [int, int]
-        if not pair and not isinstance(source, socket.socket | int):
-            raise StackError(
-                f"fd takes a socket, a descriptor or a pair of them, not {source!r}",
-                layer="fd",
-                field="source",
-            )
 
     def derive(self, below: Capabilities) -> Capabilities:
         return RECORD
@@ -133,7 +125,8 @@ class SocketLink(StreamLink[socket.socket]):
                 name = self._sock.getpeername() if key is PEER_ADDRESS else self._sock.getsockname()
             except OSError:  # reset; reading will tell
                 return None
-            answer = join_address(name) if isinstance(name, tuple) else str(name)
+            internet = self._sock.family in (socket.AF_INET, socket.AF_INET6)
+            answer = join_address(name) if internet else str(name)
         return cast("T | None", answer)
 
 
@@ -162,6 +155,10 @@ class PairLink(StreamLink["_Pair"]):
         self._pair.forget()
         super().forked()
 
+    @staticmethod
+    def _discard(sock: _Pair) -> None:
+        """What we have not read stays for those who read the same pipe or terminal after us."""
+
 
 class _Pair:
     """Two descriptors behind the calls that a link makes of a socket."""
@@ -170,6 +167,7 @@ class _Pair:
         self.reader = reader
         self.writer = writer
         self._open = {reader, writer}
+        self._blocking = {fd for fd in self._open if os.get_blocking(fd)}
         for fd in self._open:
             os.set_blocking(fd, False)
 
@@ -211,4 +209,6 @@ class _Pair:
     def _close(self, fd: int) -> None:
         if fd in self._open:
             self._open.remove(fd)
+            if fd in self._blocking:  # others may share it, a shell its terminal for example
+                os.set_blocking(fd, True)
             os.close(fd)

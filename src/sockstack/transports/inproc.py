@@ -22,12 +22,14 @@ from ..core.capabilities import (
     Unit,
 )
 from ..core.errors import EndpointError, PeerAborted
+from ..core.framing import size_of
 from ..core.hub import Cancellable, Hub
 from ..core.interfaces import Message, Os
 from ..core.layer import Chunks
 from ..core.marks import LOCAL_ADDRESS, PEER_ADDRESS, Key
 from ..core.spec import Spec
 from ..core.transport import Accepted, Bound, Dialed, Failed, Link, TransportSpec
+from .link import fault
 
 __all__ = ["Inproc"]
 
@@ -52,7 +54,8 @@ RECORD = Capabilities(
 class Inproc(TransportSpec, Spec[Os, Message]):
     """Messages to and from another object of the same process; the two may live in different threads.
 
-    Units are passed by reference. Between the two ends there is only a queue and a wake-up.
+    Units are passed by reference. Between the two ends there is only a queue and a wake-up. What still waits in it when
+    the receiving end is found dead counts as not sent.
 
     Args:
         address: any text; the empty one is a name too.
@@ -73,17 +76,17 @@ class Inproc(TransportSpec, Spec[Os, Message]):
 
 
 _listeners: dict[str, _Listen] = {}
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 def _after_fork() -> None:
-    """In a forked child: whoever listens is the parent's, and a thread that is not there may have held the lock."""
-    global _lock
-    _lock = threading.Lock()
+    """In a forked child: whoever listens is the parent's."""
     _listeners.clear()
+    _lock.release()
 
 
-os.register_at_fork(after_in_child=_after_fork)
+# Held during a fork, by the thread that forks: no other one has it then, and who closes in the child may take it again.
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_after_fork)
 
 
 class _Listen:
@@ -92,8 +95,8 @@ class _Listen:
     def __init__(self, address: str, hub: Hub, accepted: Accepted) -> None:
         self.address = address
         self.hub = hub
-        self.accepted = accepted
-        self.closed = False
+        self._accepted = accepted
+        self._coming: deque[InprocLink] = deque()
         with _lock:
             if address in _listeners:
                 raise EndpointError(
@@ -104,15 +107,30 @@ class _Listen:
             _listeners[address] = self
         hub.need(self, True)
 
+    def come(self, link: InprocLink) -> None:
+        """Have a connection accepted. Any thread may call it, if it holds the lock of the names."""
+        self._coming.append(link)
+        self.hub.post(self._arrive)
+
+    def _arrive(self) -> None:
+        if self._coming:
+            link = self._coming.popleft()
+            try:
+                self._accepted(link)
+            except BaseException:  # who dialled is told at once
+                link.abort()
+                raise
+
     def pause(self, flag: bool) -> None:
         """There is no queue of the system's to leave them in; the opening deadline bounds them."""
 
     def close(self) -> None:
-        self.closed = True
         with _lock:
             if _listeners.get(self.address) is self:
                 del _listeners[self.address]
         self.hub.need(self, False)
+        while self._coming:  # nobody else will tell them, if the hub is closed too
+            self._coming.popleft().abort()
 
 
 class _Dial:
@@ -125,33 +143,34 @@ class _Dial:
             if self._over:
                 return
             self._over = True
-            with _lock:
-                listener = _listeners.get(address)
-            if listener is None:
-                failed(
-                    EndpointError(
-                        f"nobody listens on {address!r} in this process",
-                        errno=errno.ECONNREFUSED,
-                        layer="inproc",
-                    )
-                )
+            near = _call(address, hub)
+            if near is not None:
+                dialed(near)
                 return
-            near, far = InprocLink(hub, address), InprocLink(listener.hub, address)
-            near.peer, far.peer = far, near
-
-            def arrive() -> None:
-                if listener.closed:  # meanwhile
-                    far.abort()
-                else:
-                    listener.accepted(far)
-
-            dialed(near)
-            listener.hub.post(arrive)
+            failed(
+                EndpointError(
+                    f"nobody listens on {address!r} in this process",
+                    errno=errno.ECONNREFUSED,
+                    layer="inproc",
+                )
+            )
 
         hub.post(finish)
 
     def cancel(self) -> None:
         self._over = True
+
+
+def _call(address: str, hub: Hub) -> InprocLink | None:
+    """Our end of a fresh connection to who listens under a name; None: nobody does."""
+    with _lock:
+        listener = _listeners.get(address)
+        if listener is None:
+            return None
+        near, far = InprocLink(hub, address), InprocLink(listener.hub, address)
+        near.peer, far.peer = far, near
+        listener.come(far)
+        return near
 
 
 class _Sign(enum.Enum):
@@ -177,6 +196,7 @@ class InprocLink(Link):
         self._gone = False
         self._ending = False
         self._blocked = False
+        self._unsent = 0
         self._greeting: dict[str, bytes] | None = None
         self._carried: dict[str, bytes] = {}
 
@@ -198,17 +218,21 @@ class InprocLink(Link):
 
     def send(self, units: Sequence[Chunks]) -> None:
         if self._gone or self._ending:
+            if self._gone:
+                self._unsent += sum(map(size_of, units))
             return
-        if self.peer._gone and self.remote_ended:  # it took its leave, and did not stay to listen
-            self._break()
-            return
-        inbox = self.peer._inbox
+        peer = self.peer
+        inbox = peer._inbox
         for unit in units:
             inbox.append(b"".join(unit) if type(unit) is tuple else unit)  # type: ignore[arg-type]
+        if peer._gone and self.remote_ended:  # it took its leave, and did not stay to listen
+            self._break()
+            return
         if len(inbox) >= HIGH and not self._blocked:
             self._blocked = True
             self.above.writable(False)
-        self.peer._schedule()  # last: whoever takes the units must find us blocked
+        # Last: whoever takes the units must find us blocked. If nobody will, what came from there goes up first.
+        (self if peer._gone else peer)._schedule()
 
     def want(self, n: int) -> None:
         self._wanted = n
@@ -223,9 +247,17 @@ class InprocLink(Link):
 
     def abort(self) -> None:
         if not self._gone:
-            self._gone = True
+            self._die()
             self.peer._inbox.append(_Sign.GONE)
             self.peer._schedule()
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that the other end will never receive, of a dead link: it left them lying, or came to be given them.
+
+        While the link lives there are none: the other end has all that was sent.
+        """
+        return self._unsent
 
     def get(self, key: Key[T]) -> T | None:
         answer: Any = None
@@ -243,7 +275,7 @@ class InprocLink(Link):
 
     def _schedule(self) -> None:
         """Have the inboxes looked at on the hub that this end lives on. Any thread may call it."""
-        if not self._scheduled:
+        if not (self._scheduled or self._gone):
             self._scheduled = True
             hub = self.hub
             hub.post(partial(self._deliver, hub))
@@ -260,35 +292,67 @@ class InprocLink(Link):
         if hub is not self.hub:  # moved, perhaps to another thread; it is posted there too
             return
         self._scheduled = False
-        if not self._open:
+        if not self._open or self._gone:
             return
+        try:
+            left = self._look()
+        except BaseException as error:  # a layer's bug must not cost the other connections
+            fault(self, error)
+            return
+        if left:
+            self._break()
+
+    def _look(self) -> bool:
+        """Do what there is to do; True: the other end has left, which is to be told above."""
         peer, inbox = self.peer, self._inbox
-        if self._blocked and not self._gone and len(peer._inbox) <= HIGH // 2:
+        alone = peer._gone  # asked first: if it is so, all that came from there is in the inbox
+        if self._blocked and len(peer._inbox) <= HIGH // 2 and not alone:
             self._blocked = False
             self.above.writable(True)
         while inbox and not self._gone:
             sign = inbox[0]
-            if type(sign) is _Sign:
+            if sign is _Sign.ENDED:
                 inbox.popleft()
-                self._signal(sign)
-                continue
-            units: list[bytes] = []
+                self.remote_ended = True
+                self.above.ended()
+            elif sign is _Sign.GONE:
+                inbox.popleft()
+                if not self.remote_ended:
+                    return True
+            elif not self._take():
+                break
+        if peer._blocked and len(inbox) <= HIGH // 2:
+            peer._schedule()
+        return self._blocked and alone and not self._gone  # nobody will make room
+
+    def _take(self) -> bool:
+        """Pass up what there is credit for; False: nothing."""
+        inbox = self._inbox
+        units: list[bytes] = []
+        try:
             while self._wanted > len(units) and inbox and type(inbox[0]) is not _Sign:
                 units.append(inbox.popleft())  # type: ignore[arg-type]
             if not units:
-                break
+                return False
             self._wanted -= len(units)
             self.above.receive(units)
-        if peer._blocked and len(inbox) <= HIGH // 2:
-            peer._schedule()
-
-    def _signal(self, sign: _Sign) -> None:
-        if sign is _Sign.ENDED:
-            self.remote_ended = True
-            self.above.ended()
-        elif not self.remote_ended:
-            self._break()
+        except BaseException:
+            if not self._gone:
+                inbox.extendleft(reversed(units))  # nobody has received them; who sent them counts
+            raise
+        return True
 
     def _break(self) -> None:
-        self._gone = True
+        self._die()
         self.above.broken(PeerAborted("the other end was closed", layer=self.name, path=self.path))
+
+    def _die(self) -> None:
+        """Nothing more happens here. What a peer that is gone has left lying, nobody will take.
+
+        It has stopped looking at its inbox for good, so that we may, from another thread.
+        """
+        self._gone = True
+        if self.peer._gone:
+            left = self.peer._inbox
+            self._unsent = sum(len(unit) for unit in left if isinstance(unit, bytes))
+            left.clear()

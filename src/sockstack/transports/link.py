@@ -16,7 +16,7 @@ from ..core.hub import Hub, Watch
 from ..core.log import logger
 from ..core.transport import Link
 
-__all__ = ["READ_SIZE", "StreamLink"]
+__all__ = ["READ_SIZE", "StreamLink", "fault"]
 
 READ_SIZE = 65536
 """Bytes of one read. Larger buffers make the allocator map and unmap memory at each read."""
@@ -53,6 +53,21 @@ class StreamSocket(Protocol):
 S = TypeVar("S", bound=StreamSocket)
 
 
+def fault(link: Link, error: BaseException) -> None:
+    """A layer above ``link`` raised where it must not, or a handler of signals did. The connection is over.
+
+    Raises:
+        BaseException: ``error``, if it is a signal handler's.
+    """
+    reason = SockstackError(f"internal fault: {error!r}", layer=link.name, path=link.path)
+    reason.__cause__ = error
+    logger("link").error("%s", reason, exc_info=error)
+    link.abort()
+    link.above.broken(reason)
+    if not isinstance(error, Exception):
+        raise error
+
+
 class StreamLink(Link, Generic[S]):
     """Bytes to and from the kernel.
 
@@ -80,6 +95,7 @@ class StreamLink(Link, Generic[S]):
         self._deferred = False  # it will be asked when the turn ends
         self._ending = False
         self._queueing = False  # any of these, or closed: nothing is written directly
+        self._swallowed = 0  # bytes that came when it was dead
 
     # From above.
 
@@ -133,8 +149,11 @@ class StreamLink(Link, Generic[S]):
 
     @property
     def unsent(self) -> int:
-        """Bytes accepted and not taken by the kernel; of a dead link, those that never will be."""
-        return sum(map(len, self._pending))
+        """Bytes accepted and not taken by the kernel; of a dead link, those that never will be.
+
+        What a dead link is given is among them: it goes nowhere, and is to be counted.
+        """
+        return sum(map(len, self._pending)) + self._swallowed
 
     # From the hub.
 
@@ -151,17 +170,17 @@ class StreamLink(Link, Generic[S]):
         except BaseException as error:
             self._cut(error)
             return
-        if data:
-            try:
+        try:
+            if data:
                 self.above.receive([data])
-            except BaseException as error:  # a layer's bug must not cost the other connections
-                self._fault(error)
-            return
-        self.remote_ended = True
-        self._reading = False
-        if self._watch is not None:
-            self._watch.read(False)
-        self.above.ended()
+                return
+            self.remote_ended = True
+            self._reading = False
+            if self._watch is not None:
+                self._watch.read(False)
+            self.above.ended()
+        except BaseException as error:  # a layer's bug must not cost the other connections
+            fault(self, error)
 
     def on_writable(self) -> None:
         self._flush()
@@ -173,7 +192,12 @@ class StreamLink(Link, Generic[S]):
             self.hub.need(self, False)
             if self._ending:
                 self._shutdown()
-            self.above.writable(True)  # after an end too: somebody may wait until all is written
+            try:
+                self.above.writable(
+                    True
+                )  # after an end too: somebody may wait until all is written
+            except BaseException as error:  # as above
+                fault(self, error)
 
     # Moving and handing over.
 
@@ -199,6 +223,7 @@ class StreamLink(Link, Generic[S]):
     def release(self) -> S | None:
         """Give the descriptor away; the link is over without closing it. None if it is closed already."""
         sock, self._sock = self._sock, None
+        self._queueing = True
         self._unwatch()
         self.hub.need(self, False)
         return sock
@@ -206,6 +231,7 @@ class StreamLink(Link, Generic[S]):
     def forked(self) -> None:
         """This process is a forked child, and the connection is the parent's: close our copy of the descriptor."""
         sock, self._sock = self._sock, None
+        self._queueing = True
         self._watch = self._writer = None
         self._pending.clear()
         if sock is not None:
@@ -215,7 +241,10 @@ class StreamLink(Link, Generic[S]):
 
     def _queue(self, units: Sequence[bytes]) -> None:
         """The way of what cannot be written directly, one unit by one call."""
-        if self._sock is None or self._ending:
+        if self._sock is None:
+            self._swallowed += sum(map(len, units))
+            return
+        if self._ending:
             return
         self._pending.extend(units)
         if self._blocked or self._deferred:
@@ -320,16 +349,6 @@ class StreamLink(Link, Generic[S]):
         except OSError as error:
             if error.errno not in (errno.ENOTCONN, errno.EPIPE):
                 self._cut(error)
-
-    def _fault(self, error: BaseException) -> None:
-        """A layer above raised where it must not, or a handler of signals did. The connection is over."""
-        fault = SockstackError(f"internal fault: {error!r}", layer=self.name, path=self.path)
-        fault.__cause__ = error
-        logger("link").error("%s", fault, exc_info=error)
-        self.abort()
-        self.above.broken(fault)
-        if not isinstance(error, Exception):
-            raise error
 
     def _cut(self, error: BaseException) -> None:
         """The connection is dead. This may be said from inside a caller's ``send``.

@@ -17,9 +17,28 @@ __all__ = ["Acceptor", "Connecting", "socket_error"]
 ACCEPTS_A_TURN = 64
 """Connections taken in one turn, so that a flood of them leaves time for the others."""
 
-OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 RETRY_ACCEPT = 0.1
-"""Seconds to wait when descriptors or memory have run out."""
+"""Seconds to wait when descriptors or memory have run out, or nothing can be accepted for another reason."""
+
+DIED_WAITING = frozenset(
+    {
+        errno.ECONNABORTED,
+        errno.ECONNRESET,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.ENOPROTOOPT,
+        errno.EOPNOTSUPP,
+        errno.EPERM,
+        errno.EPROTO,
+        errno.ETIMEDOUT,
+    }
+)
+"""What ``accept`` says of a connection that was in the queue, and not of the queue (accept(2))."""
+
+RETRY_CONNECT = 0.01
+"""Seconds to wait when the queue of a Unix listener is full."""
 
 STILL_CONNECTING = frozenset({errno.EINPROGRESS, errno.EALREADY, errno.EINTR})
 
@@ -43,27 +62,40 @@ class Connecting:
         """Start. ``connected`` and ``failed`` are called from the hub, later; neither after ``cancel``."""
         self._hub = hub
         self._sock: socket.socket | None = sock
+        self._address = address
         self._connected = connected
         self._failed = failed
         self._watch: Watch | None = None
+        self._retry: Cancellable | None = None
         sock.setblocking(False)
-        try:
-            code = sock.connect_ex(address)
-        except OSError as error:  # an address that the system cannot even read
-            code = error.errno or errno.EINVAL
-        if code in STILL_CONNECTING:
-            self._watch = hub.watch(sock.fileno(), self._ready, self._ready, sock.close)
-            self._watch.write(True)
-        else:
-            hub.post(lambda: self._done(code))
+        self._connect()
 
     def cancel(self) -> None:
         """Give up."""
         sock, self._sock = self._sock, None
         if self._watch is not None:
             self._watch.close()
+        if self._retry is not None:
+            self._retry.cancel()
         if sock is not None:
             sock.close()
+
+    def _connect(self) -> None:
+        sock, hub = self._sock, self._hub
+        assert sock is not None
+        try:
+            code = sock.connect_ex(self._address)
+        except OSError as error:  # an address that the system cannot even read
+            code = error.errno or errno.EINVAL
+        if code in STILL_CONNECTING:
+            self._watch = hub.watch(sock.fileno(), self._ready, self._ready, sock.close)
+            self._watch.write(True)
+        elif (
+            code == errno.EAGAIN and sock.family == socket.AF_UNIX
+        ):  # nobody tells when it has room
+            self._retry = hub.call_at(hub.now() + RETRY_CONNECT, self._connect)
+        else:
+            hub.post(lambda: self._done(code))
 
     def _ready(self) -> None:
         if self._sock is not None:
@@ -139,10 +171,10 @@ class Acceptor:
             except BlockingIOError:
                 return
             except OSError as error:
-                if error.errno in OUT_OF_DESCRIPTORS:
-                    self._rest(error)
-                    return
-                continue  # that connection died while it waited; the next one may be well
+                if error.errno in DIED_WAITING:
+                    continue  # the next one may be well
+                self._rest(error)
+                return
             self._accepted(sock)
 
     def _rest(self, error: OSError) -> None:

@@ -24,6 +24,9 @@ T = TypeVar("T")
 NEXT_ADDRESS = 0.25
 """Seconds before the next address is tried beside the last (RFC 8305, section 5)."""
 
+LONGEST_SILENCE = 32767
+"""Seconds; Linux takes no more (``MAX_TCP_KEEPIDLE``)."""
+
 FAMILIES = {"any": socket.AF_UNSPEC, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 
 RECORD = Capabilities(
@@ -62,8 +65,10 @@ def split_address(text: str) -> tuple[str, int]:
 
 
 def join_address(address: Any) -> str:
-    """A socket's address as text that :func:`split_address` takes."""
-    host, port = address[0], address[1]
+    """A socket's address as text that :func:`split_address` takes; a link-local one of IPv6 with its interface."""
+    host, port, *more = address
+    if more and more[-1] and "%" not in host:
+        host += f"%{more[-1]}"
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -90,7 +95,8 @@ class Tcp(TransportSpec, Spec[Os, Stream]):
         family: with ``"ipv4"`` or ``"ipv6"``, a name stands for its addresses of that family, and ``*`` for all
             interfaces with that family alone.
         nodelay: send small segments at once (``TCP_NODELAY``).
-        keepalive: seconds of silence after which the kernel probes the peer, or None.
+        keepalive: seconds of silence after which the kernel probes the peer, at most 32767, or None. It counts in whole
+            ones, from 1.
         backlog: connections that the kernel holds until they are accepted.
     """
 
@@ -108,18 +114,18 @@ class Tcp(TransportSpec, Spec[Os, Stream]):
             host, _ = split_address(self.address)
         except ValueError as error:
             raise StackError(str(error), layer="tcp", field="address") from None
-        if self.family not in FAMILIES:
-            raise StackError(
-                f"tcp knows no family {self.family!r}; there are {', '.join(FAMILIES)}",
-                layer="tcp",
-                field="family",
-            )
         if self.family != "any" and _literal_family(host) not in (None, self.family):
             raise StackError(
                 f"{self.address!r} is no address of the family {self.family}",
                 layer="tcp",
                 field="address",
                 mend="Leave the family out, or give an address or a name that has it.",
+            )
+        if self.keepalive is not None and not 0 < self.keepalive <= LONGEST_SILENCE:
+            raise StackError(
+                f"tcp: keepalive is more than 0 and up to {LONGEST_SILENCE} seconds, not {self.keepalive!r}",
+                layer="tcp",
+                field="keepalive",
             )
 
     @property
@@ -258,9 +264,15 @@ class _Dial:
             self._try_next()
 
         def connected(sock: socket.socket) -> None:
+            try:
+                link = self._spec.link(self._hub, sock)
+            except OSError as error:  # dead already
+                sock.close()
+                refused(error)
+                return
             self._running.remove(attempt)
             self.cancel()
-            self._dialed(self._spec.link(self._hub, sock))
+            self._dialed(link)
 
         attempt = Connecting(self._hub, sock, address, connected, refused)
         self._running.append(attempt)
@@ -295,15 +307,24 @@ class _Listen:
                     type=socket.SOCK_STREAM,
                     flags=socket.AI_PASSIVE,
                 )[0]
-                sock = socket.create_server(address[:2], family=family, backlog=spec.backlog)
+                sock = socket.create_server(address, family=family, backlog=spec.backlog)
         except (OSError, UnicodeError) as error:
             if isinstance(error, OSError):
                 raise socket_error(error, what, "tcp") from error
             raise EndpointError(f"{what}: {error}", layer="tcp") from error
         self.address = join_address(sock.getsockname())
         self._acceptor = Acceptor(
-            hub, sock, lambda sock: accepted(spec.link(hub, sock)), trouble, "tcp", inherit
+            hub, sock, lambda sock: self._take(sock, spec, hub, accepted), trouble, "tcp", inherit
         )
+
+    @staticmethod
+    def _take(sock: socket.socket, spec: Tcp, hub: Hub, accepted: Accepted) -> None:
+        try:
+            link = spec.link(hub, sock)
+        except OSError:  # it was reset while it waited; not all systems set options then
+            sock.close()
+        else:
+            accepted(link)
 
     def pause(self, flag: bool) -> None:
         self._acceptor.pause(flag)

@@ -9,7 +9,7 @@ import socket
 import stat
 import struct
 import sys
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, ClassVar, TypeVar, cast
 
 from ..core.capabilities import (
@@ -46,6 +46,8 @@ RECORD = Capabilities(
     features=frozenset({"detach", "fd_pass", "peer_cred", "sp_type_octet"}),
 )
 
+Identity = tuple[int, int, int]
+
 LONGEST_PATH = 107 if sys.platform == "linux" else 103
 
 
@@ -56,18 +58,25 @@ class Unix(TransportSpec, Spec[Os, Stream]):
     The kernel vouches for the peer's process, user and group (:data:`~sockstack.core.marks.PEER_CREDENTIALS`).
 
     Args:
-        path: of the socket file, or the abstract name. A file that a dead process left behind is replaced when
-            listening; one that somebody listens on is refused. It is removed when the listener closes.
+        path: of the socket file, or the abstract name. A relative one is looked up at each dial, and when listening
+            once. Listening replaces a socket file that a dead process left behind, and refuses any other file that is
+            in the way. It is removed when the listener closes, if it is still the same.
         abstract: ``path`` is a name without a file, which vanishes with its owner. It is 1 to 107 octets of any value,
             as :func:`os.fsdecode` makes text of them; in a URL they are percent-encoded. Linux only.
-        mode: permissions of the file, or None for what the umask leaves.
+        mode: permissions of the file (0o600; in text ``mode=600`` is the same), or None for what the umask leaves.
         backlog: connections that the kernel holds until they are accepted.
+
+    Of several processes that replace the same file at once, one gets it, and the others are refused. What remains: one
+    of those may have moved the winner's file aside, and for the moment in which it sees that and puts it back, who
+    dials finds no file. A third process that binds in that very moment is not reached.
     """
 
     path: str
     _: KW_ONLY
     abstract: bool = False
-    mode: int | None = None
+    mode: int | None = field(
+        default=None, metadata={"octal": True, "wanted": "permissions in octal digits, or none"}
+    )
     backlog: int = 1024
 
     name: ClassVar[str] = "unix"
@@ -78,12 +87,21 @@ class Unix(TransportSpec, Spec[Os, Stream]):
             problem = "abstract sockets exist on Linux only; use a path"
         elif not self.path:
             problem = "the path is empty"
-        elif len(os.fsencode(self.path)) > LONGEST_PATH:
+        elif (size := _size(self.path)) is None:
+            problem = f"the path cannot be written as {sys.getfilesystemencoding()}"
+        elif size > LONGEST_PATH:
             problem = f"the path is longer than the {LONGEST_PATH} bytes the system takes"
         elif "\0" in self.path and not self.abstract:
             problem = "the path holds a NUL"
         if problem is not None:
             raise StackError(f"unix {self.path!r}: {problem}", layer="unix", field="path")
+        if self.mode is not None and not 0 <= self.mode <= 0o777:
+            raise StackError(
+                f"unix: mode is 0 to 0o777, not {self.mode:#o}",
+                layer="unix",
+                field="mode",
+                mend="Write it in octal digits: mode=0o600.",
+            )
 
     @property
     def address(self) -> str:
@@ -135,58 +153,107 @@ class _Listen:
         self, spec: Unix, hub: Hub, accepted: Accepted, trouble: Failed, inherit: bool
     ) -> None:
         self.address = spec.path
-        self._file = None if spec.abstract else spec.path
+        self._file: str | None = None
         self._pid = os.getpid()
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            self._bind(sock, spec)
-            if self._file is not None:
-                found = os.stat(self._file)
-                self._identity = (found.st_dev, found.st_ino)
-                if spec.mode is not None:
-                    os.chmod(self._file, spec.mode)
-            sock.listen(spec.backlog)
-        except OSError as error:
-            sock.close()
-            if isinstance(error, EndpointError):
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                self._bind(sock, spec)
+                sock.listen(spec.backlog)
+            except BaseException:
+                self._remove()
+                sock.close()
                 raise
+        except EndpointError:
+            raise
+        except OSError as error:
             raise socket_error(error, f"cannot listen on {spec.path}", "unix") from error
         self._acceptor = Acceptor(
             hub, sock, lambda sock: accepted(UnixLink(hub, sock, spec)), trouble, "unix", inherit
         )
 
-    @staticmethod
-    def _bind(sock: socket.socket, spec: Unix) -> None:
+    def _bind(self, sock: socket.socket, spec: Unix) -> None:
+        if spec.abstract:
+            sock.bind(spec.address)
+            return
+        file = os.path.join(os.getcwd(), spec.path)  # the directory may be another when it closes
         try:
-            sock.bind(spec.address)
+            sock.bind(spec.path)
         except OSError as error:
-            if error.errno != errno.EADDRINUSE or spec.abstract or not _abandoned(spec.path):
+            if error.errno != errno.EADDRINUSE or not _clear(spec.path):
                 raise
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(spec.path)
-            sock.bind(spec.address)
+            sock.bind(spec.path)
+        self._identity: Identity = _identity(file)
+        self._file = file
+        if spec.mode is not None:
+            os.chmod(file, spec.mode)
 
     def pause(self, flag: bool) -> None:
         self._acceptor.pause(flag)
 
     def close(self) -> None:
-        if self._file is not None and self._pid == os.getpid():
-            with contextlib.suppress(OSError):
-                found = os.stat(self._file)
-                if (found.st_dev, found.st_ino) == self._identity:
-                    os.unlink(self._file)
-        self._file = None
+        self._remove()
         self._acceptor.close()
 
+    def _remove(self) -> None:
+        """Remove our file, unless another one is in its place, or this is a forked child."""
+        file, self._file = self._file, None
+        if file is not None and self._pid == os.getpid():
+            with contextlib.suppress(OSError):
+                if (
+                    _identity(file)[:2] == self._identity[:2]
+                ):  # nobody gets our number while we have it
+                    os.unlink(file)
 
-def _abandoned(path: str) -> bool:
-    """Whether the file is a socket that nobody listens on."""
-    if not stat.S_ISSOCK(os.stat(path).st_mode):
-        raise EndpointError(
-            f"cannot listen on {path}: a file that is no socket is in the way",
-            errno=errno.EADDRINUSE,
-            layer="unix",
-        )
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
-        return probe.connect_ex(path) == errno.ECONNREFUSED
+
+def _size(path: str) -> int | None:
+    """How many bytes a path has; None: the system could not be told."""
+    try:
+        return len(os.fsencode(path))
+    except UnicodeEncodeError:
+        return None
+
+
+def _identity(path: str) -> Identity:
+    """What tells a file from another one that is put in its place, even one that gets its number again."""
+    found = os.lstat(path)
+    return found.st_dev, found.st_ino, found.st_mtime_ns
+
+
+def _clear(path: str) -> bool:
+    """Take a socket file away that nobody has bound; False: somebody has.
+
+    Between a look and a removal, another process may have replaced the file as we want to. So it is moved aside first,
+    which only one can do, and looked at there.
+
+    Raises:
+        EndpointError: it is no socket.
+        OSError: it may not be looked at, or not be removed.
+    """
+    with contextlib.suppress(FileNotFoundError):  # it has just gone
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise EndpointError(
+                f"cannot listen on {path}: a file that is no socket is in the way",
+                errno=errno.EADDRINUSE,
+                layer="unix",
+            )
+        dead = _identity(path)
+        if _bound(path):
+            return False
+        aside = f"{path}.{os.urandom(8).hex()}"
+        os.rename(path, aside)
+        if _identity(aside) != dead:
+            os.rename(aside, path)
+            return False
+        os.unlink(aside)
+    return True
+
+
+def _bound(path: str) -> bool:
+    """Whether a socket of any kind is bound to the file, though it may not listen yet.
+
+    A datagram socket asks: its ``connect`` is refused if there is none, fails otherwise where there is one of another
+    kind, and in no case does anybody hear of it.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+        return probe.connect_ex(path) not in (errno.ECONNREFUSED, errno.ENOENT)
