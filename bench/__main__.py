@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sockstack.cli.bench import make_parser
+from sockstack.cli.command import program
 
 from .cases import CASES, Case
 from .chart import chart
@@ -110,4 +111,4 @@ def _progress(case: str, text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program("sockstack bench", main))

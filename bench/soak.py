@@ -230,7 +230,8 @@ def soak(seconds: float, seed: int, only: str, stop: Stop) -> Report:
             name = names[turn % len(names)]
             transport = TRANSPORTS[(turn + turn // len(names)) % len(TRANSPORTS)]
             progress.title = f"{name} over {transport}"
-            with tempfile.TemporaryDirectory(prefix="soak") as room:
+            # Not where TMPDIR says: the address of a Unix socket in there has about 100 bytes.
+            with tempfile.TemporaryDirectory(prefix="soak", dir="/tmp") as room:
                 before = held()
                 ground = Ground(transport, Path(room), random.Random(f"{seed} {turn}"))
                 tally = _phase(chosen[name], ground, length, progress, stop)

@@ -57,7 +57,7 @@ def main() -> None:
     with Socket(Push(), dial=url, timeout=20) as push:
         for body in BODIES:
             push.send(body)
-    finish(peer)
+        finish(peer)
     print(f"our PUSH, its PULL at {url}: it says that all {len(BODIES)} messages came, in order")
 
     with Socket(Pull(), timeout=20) as pull:

@@ -15,7 +15,9 @@ PATIENCE = 30.0
 STRICT = ("-W", "error", "-bb")
 """Options of Python that make warnings errors."""
 
-PEERS = re.compile(r"sockstack cat: \w+: (?:connected|disconnected|refused|failed)\b.*\n")
+PEERS = re.compile(
+    r"sockstack cat: (?!warning)\w+: (?:connected|disconnected|refused|failed)\b.*\n"
+)
 """What is said with -v when peers come and go."""
 
 

@@ -127,6 +127,4 @@ def test_without_shtab_it_says_what_to_install(
     assert main(["completion", "bash"]) == 1
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err == (
-        "sockstack completion: shtab is not installed: pip install 'sockstack[completion]'\n"
-    )
+    assert said.err == ("sockstack completion: shtab is not installed: pip install shtab\n")

@@ -179,6 +179,8 @@ def test_what_is_probably_not_meant_is_said(capsys: pytest.CaptureFixture[str]) 
             ["reqrep", "--ttl", "0", "--front-dial", "tcp://h:1", "--back-dial", "tcp://h:1"],
             "ttl is 1 to 255",
         ),
+        (["bus", "--ttl", "0", "--front-dial", "tcp://h:1"], "ttl is 1 to 255"),
+        (["bus", "--ttl", "256", "--front-dial", "tcp://h:1"], "ttl is 1 to 255"),
         (["bus", "--front-listen", "tls | inproc(x)"], "Tls needs"),
         (["bus", "--front-dial", "tcp(h:1)"], "Put Sp() between Bus and Tcp."),
         (["bus", "--front-dial", "sp"], "sp has no transport"),
@@ -195,6 +197,7 @@ def test_what_is_probably_not_meant_is_said(capsys: pytest.CaptureFixture[str]) 
         ([*BOTH, "--inside", "checksum | req"], "and req is none"),
         ([*BOTH, "--inside", "tcp://h:1"], "and tcp is none"),
         ([*BOTH, "--inside", "prefix"], "and prefix is none"),
+        ([*BOTH, "--inside", "tls"], "and tls is none"),
     ],
 )
 def test_wrong_usage(

@@ -15,6 +15,7 @@ from sockstack.cli import explain as explaining
 from sockstack.cli.cat_options import make_parser
 from sockstack.cli.main import COMMANDS, main
 
+from .programs import STRICT, Program
 from .programs import sockstack as program
 
 
@@ -63,11 +64,58 @@ def test_only_the_command_that_is_called_is_imported() -> None:
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout
-    assert sorted(found.split()) == ["sockstack.cli.command", "sockstack.cli.main"]
+    assert sorted(found.split()) == [
+        f"sockstack.cli.{name}" for name in ("command", "main", "streams")
+    ]
 
 
-def test_nobody_reads_the_output() -> None:
-    with program("explain", "prefix | tcp(127.0.0.1:1)") as run:
+EARLY = """\
+import runpy, sys
+
+import sockstack
+
+class Interrupted:
+    def find_spec(self, name, path, target=None):
+        if name == "sockstack.cli.command":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupted())
+runpy.run_module("sockstack", run_name="__main__")
+"""
+"""``python -m sockstack``, with Ctrl-C while the command is imported."""
+
+
+def test_ctrl_c_before_the_command_has_begun() -> None:
+    with Program(sys.executable, *STRICT, "-c", EARLY) as run:
+        assert run.end() == (130, b"", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["cat", "--dail", "tcp://h:1"], "unrecognized arguments: --dail. Did you mean --dial? ("),
+        (["cat", "--cont=5", "-l", "1"], "--cont=5. Did you mean --count or --connect? ("),
+        (["device", "bus", "--fornt-dial", "x"], "Did you mean --front-dial? ("),
+        (["bench", "--lits", "--quikc"], "Did you mean --list or --quick? ("),
+        (["explain", "prefix", "--dog"], "unrecognized arguments: --dog ("),
+    ],
+)
+def test_an_option_that_is_misspelled(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    said = capsys.readouterr().err
+    assert told in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["explain", "prefix | tcp(127.0.0.1:1)"], ["bench", "--list"], ["cat", "--help"]]
+)
+def test_nobody_reads_the_output(arguments: list[str]) -> None:
+    with program(*arguments) as run:
         assert run.process.stdout is not None
         run.process.stdout.close()
         run.process.stdout = None

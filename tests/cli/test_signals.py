@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -14,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sockstack import Push, Socket
-from sockstack.cli.command import Terminated, terminable
+from sockstack.cli.command import ALERT, Talk, Terminated, run, terminable
 from sockstack.cli.demo_stage import Stage
 
 from .programs import STRICT, Program, sockstack
@@ -43,12 +41,25 @@ def patient(*arguments: str) -> Program:
     return Program(sys.executable, *STRICT, "-c", PATIENT, *arguments)
 
 
+UNSEEN = """\
+import signal, sys, threading
+from sockstack.cli.command import Talk, program, run
+
+def work():
+    never = threading.Semaphore(0)
+    # Python's main thread does not wake from a signal that another thread gets.
+    threading.Thread(target=lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)).start()
+    never.acquire()
+
+sys.exit(program("test", lambda: run(Talk("test"), work)))
+"""
+"""A command that sleeps for ever, and a signal that does not wake it."""
+
+
 def stop(run: Program, number: int) -> None:
-    """Send a signal until it ends: one that comes just before Python falls asleep is not seen before it wakes."""
-    while run.process.poll() is None:
-        run.process.send_signal(number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            run.process.wait(5)
+    """Send a signal, and wait for its end."""
+    run.process.send_signal(number)
+    run.process.wait(PATIENCE)
 
 
 def heard(run: Program) -> str:
@@ -158,6 +169,39 @@ def test_a_second_signal_ends_a_device_that_lingers(number: int, code: int, tmp_
                 assert run.end() == (code, b"", "")
     assert not front.exists()
     assert not back.exists()
+
+
+def test_a_signal_is_seen_even_if_it_wakes_nobody() -> None:
+    with Program(sys.executable, *STRICT, "-c", UNSEEN) as run:
+        assert run.end() == (143, b"", "")
+
+
+def test_who_uses_alarms_keeps_them() -> None:
+    before = signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    timer = signal.setitimer(signal.ITIMER_REAL, 1000.0)
+    try:
+        assert run(Talk("test"), lambda: int(signal.getitimer(signal.ITIMER_REAL)[0] > 900)) == 1
+        assert signal.getsignal(signal.SIGALRM) is signal.SIG_IGN
+        assert signal.getitimer(signal.ITIMER_REAL)[0] > 900
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *timer)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_alarms_end_with_the_command() -> None:
+    def work() -> int:
+        assert signal.getitimer(signal.ITIMER_REAL)[1] == ALERT
+        return 5
+
+    before = signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    timer = signal.setitimer(signal.ITIMER_REAL, 0)
+    try:
+        assert run(Talk("test"), work) == 5
+        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+        assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, *timer)
 
 
 class Stopped(Stage):

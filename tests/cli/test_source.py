@@ -60,7 +60,7 @@ class Clock:
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        assert seconds >= 0
+        assert seconds > 0, "even not to sleep takes time"
         self.now += seconds
 
 

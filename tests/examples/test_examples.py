@@ -39,6 +39,23 @@ def test_all_are_listed() -> None:
     assert all(name == target for name, target in listed)
 
 
+@pytest.mark.parametrize("name", ["events.py", "tls_then_plain.py"])
+def test_temporary_files_may_be_deep_down(name: str, tmp_path: Path) -> None:
+    """The address of a Unix socket has room for about 100 bytes."""
+    deep = tmp_path / ("x" * 120)
+    deep.mkdir()
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / name)],
+        env=os.environ | {"TMPDIR": str(deep)},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not list(deep.iterdir())
+
+
 def test_a_certificate_without_openssl(tmp_path: Path) -> None:
     """The other way to make one, on a machine without the command."""
     done = subprocess.run(

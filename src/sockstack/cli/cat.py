@@ -18,6 +18,8 @@ from .command import Talk, UsageError, run
 from .formats import FORMATS
 from .peers import Place, anywhere, look_at, read_places
 from .source import chunks, lines, paced
+from .streams import output
+from .wording import in_options
 
 __all__ = ["main", "make_parser"]
 
@@ -27,7 +29,7 @@ TLS_OPTIONS = ("verify", "ca", "cert", "key")
 def main(arguments: Sequence[str]) -> int:
     """Run the command."""
     args = read_options(arguments)
-    talk = Talk("sockstack cat", args.quiet, args.verbose)
+    talk = Talk("sockstack cat", args.quiet, args.verbose, in_options)
     return run(talk, lambda: _cat(args, talk))
 
 
@@ -164,10 +166,10 @@ def _input() -> Iterable[bytes]:
 
 def _printer(name: str) -> Any:
     """A function that prints one message, or some bytes."""
-    form, out = FORMATS[name], sys.stdout.buffer
+    form = FORMATS[name]
 
     def show(data: bytes) -> None:
-        out.write(form(data))
-        out.flush()
+        with output() as out:
+            out.buffer.write(form(data))
 
     return show

@@ -10,6 +10,7 @@ from typing import Any
 from ..core.errors import Deadline, SockstackError
 from ..core.spec import LayerSpec, Role, Stack
 from ..drivers.blocking.socket import Socket
+from . import faults
 from .command import FAILED, FINE, Talk
 from .feeder import Feeder
 from .peers import Place
@@ -73,7 +74,8 @@ def talk_pattern(top: Sequence[LayerSpec], places: Sequence[Place], work: Work, 
     try:
         for place in places:
             _open(socket, place, work, talk)
-        code = PATTERNS[top[-1].name].do(socket, work, talk)
+        with faults.told(socket, talk):
+            code = PATTERNS[top[-1].name].do(socket, work, talk)
         left = socket.close(LINGER)
         if work.bodies is not None:
             _account(socket, talk)

@@ -1,4 +1,4 @@
-"""What the commands share: how they read their arguments, talk, and end.
+"""What the commands share: how they begin, read their arguments, talk, and end.
 
 Data goes to standard output, talk to standard error. Exit codes: 0 fine, 1 failed, 2 wrong usage or a refused stack,
 130 stopped by Ctrl-C, 141 nobody reads the output any more, 143 stopped by SIGTERM.
@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import difflib
 import errno
 import importlib
 import logging
+import os
+import re
 import signal
 import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ..core.errors import SockstackError, StackError, StackWarning
+from .streams import discard, fill_in, output, safe, tell
 
 __all__ = [
     "FAILED",
@@ -29,6 +33,7 @@ __all__ = [
     "Talk",
     "Terminated",
     "UsageError",
+    "program",
     "run",
     "terminable",
 ]
@@ -36,6 +41,17 @@ __all__ = [
 FINE = 0
 FAILED = 1
 USAGE = 2
+INTERRUPTED = 130
+UNHEARD = 141
+TERMINATED = 143
+
+ALERT = 1.0
+"""Seconds after which a signal is seen at the latest."""
+
+ALIKE = 0.75
+"""How like an option a word is that may be meant for it, at least, by the measure of :mod:`difflib`."""
+
+_LONG_OPTION = re.compile(r"(?<!\S)--[\w-]+")
 
 _ADVICE = {
     errno.EACCES: "that needs other permissions",
@@ -75,7 +91,29 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        self.exit(USAGE, f"{self.prog}: {message} ({self.prog} --help shows how)\n")
+        self.exit(
+            USAGE, f"{self.prog}: {message}{self._meant(message)} ({self.prog} --help shows how)\n"
+        )
+
+    def _meant(self, message: str) -> str:
+        """What may have been meant by options that do not exist; "" if nothing is like them."""
+        if not message.startswith("unrecognized arguments: "):
+            return ""
+        known = [name for action in self._actions for name in action.option_strings]
+        near = [
+            name
+            for word in _LONG_OPTION.findall(message)
+            for name in difflib.get_close_matches(word, known, n=2, cutoff=ALIKE)
+        ]
+        return f". Did you mean {' or '.join(near)}?" if near else ""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print help, or what is wrong; argparse itself would not mind if that fails."""
+        if file is sys.stderr:
+            tell(message.removesuffix("\n"))
+        else:
+            with output() as out:
+                out.write(message)
 
 
 class Talk:
@@ -85,20 +123,28 @@ class Talk:
         command: its name, put in front.
         quiet: say nothing.
         verbose: say what happens, too.
+        wording: puts what the library says in the words of this command.
 
     Attributes:
         verbose: as given.
     """
 
-    def __init__(self, command: str, quiet: bool = False, verbose: bool = False) -> None:
+    def __init__(
+        self,
+        command: str,
+        quiet: bool = False,
+        verbose: bool = False,
+        wording: Callable[[str], str] = str,
+    ) -> None:
         self._command = command
         self._quiet = quiet
+        self._wording = wording
         self.verbose = verbose
 
     def note(self, text: str) -> None:
-        """Something that happens."""
+        """Something that happens. It may hold what strangers chose."""
         if self.verbose:
-            self.say(text)
+            self.say(safe(text))
 
     def warn(self, text: str) -> None:
         """Something that the user will want to know."""
@@ -107,13 +153,37 @@ class Talk:
     def say(self, text: str) -> None:
         """Something that must be said."""
         if not self._quiet:
-            print(f"{self._command}: {text}", file=sys.stderr, flush=True)
+            tell(f"{self._command}: {self._wording(text)}")
+
+
+def program(name: str, work: Callable[[], int]) -> int:
+    """What stands around all that a program does: streams that are closed or break, and signals.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        fill_in()
+        with terminable():
+            code = work()
+            with output():  # of what was printed and is still held
+                return code
+    except Terminated:
+        return TERMINATED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        discard(sys.stdout)
+        return UNHEARD
+    except OSError as error:
+        Talk(name).say(_of_system(error))
+        return FAILED
 
 
 def run(talk: Talk, work: Callable[[], int]) -> int:
     """Do the work of a command; what goes wrong is said, and becomes the exit code."""
     try:
-        with warnings.catch_warnings(), _logged(talk):
+        with warnings.catch_warnings(), _logged(talk), _alert():
             warnings.simplefilter("ignore", StackWarning)  # the commands say them in their own way
             return work()
     except UsageError as error:
@@ -128,9 +198,28 @@ def run(talk: Talk, work: Callable[[], int]) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        talk.say(f"{where}{error.strerror or error}")
+        talk.say(_of_system(error))
         return FAILED
+
+
+@contextlib.contextmanager
+def _alert() -> Iterator[None]:
+    """A signal that comes just before Python falls asleep is not seen until something wakes it: an alarm does.
+
+    Where somebody else uses alarms, nothing is done.
+    """
+    number = signal.SIGALRM
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(number) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(number, lambda number, frame: None)
+    signal.setitimer(signal.ITIMER_REAL, ALERT, ALERT)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(number, signal.SIG_DFL)
 
 
 @contextlib.contextmanager
@@ -173,6 +262,13 @@ def _logged(talk: Talk) -> Iterator[None]:
 
 
 def _one_line(error: SockstackError) -> str:
-    text = " ".join(str(error).split())
-    advice = _ADVICE.get(getattr(error, "errno", None) or 0)
-    return f"{text}; {advice}" if advice else text
+    """The error, and what to do about it where it has the system's words only."""
+    text = safe(" ".join(str(error).split()))
+    number = getattr(error, "errno", None)
+    plain = number and os.strerror(number) in error.message
+    return f"{text}; {_ADVICE[number]}" if plain and number in _ADVICE else text
+
+
+def _of_system(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return safe(f"{where}{error.strerror or error}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .command import FAILED, FINE, Parser, Talk
+from .streams import output
 
 __all__ = ["SHELLS", "main", "make_parser"]
 
@@ -15,8 +16,7 @@ FILES = ("FILE", "PATH")
 
 ABOUT = """\
 Prints a script with which a shell completes the commands, their options, and values such as formats, kinds and files.
-It is made by shtab: pip install 'sockstack[completion]'. The shell needs the script only, so make it again after an
-update of sockstack.
+It is made by shtab: pip install shtab. The shell needs the script only, so make it again after an update of sockstack.
 """
 
 EXAMPLES = """\
@@ -42,11 +42,10 @@ def main(arguments: Sequence[str]) -> int:
     except ModuleNotFoundError as error:
         if error.name != "shtab":
             raise
-        Talk("sockstack completion").say(
-            "shtab is not installed: pip install 'sockstack[completion]'"
-        )
+        Talk("sockstack completion").say("shtab is not installed: pip install shtab")
         return FAILED
-    print(script)
+    with output() as out:
+        print(script, file=out)
     return FINE
 
 

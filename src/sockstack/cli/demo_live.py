@@ -13,6 +13,7 @@ from ..core.errors import Deadline
 from ..drivers.blocking.socket import Socket
 from ..patterns.reqrep import Rep, RepOps, Req
 from .demo_stage import BOLD, Stage
+from .streams import output
 
 __all__ = ["live"]
 
@@ -71,9 +72,11 @@ def live(stage: Stage) -> None:
                     f"asked {len(times)} times: {times[-1]:.0f} µs now, median {median(times):.0f} µs; "
                     f"others asked {server.strangers} times"
                 )
-                print(f"\r\x1b[K    {text}", end="", flush=True)
+                with output() as out:
+                    out.write(f"\r\x1b[K    {text}")
                 time.sleep(1.0)
         except KeyboardInterrupt:
-            print()
+            with output() as out:
+                out.write("\n")
         except Deadline as error:
             stage.say(str(error))

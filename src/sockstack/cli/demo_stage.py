@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+from .streams import output
+
 __all__ = ["Failed", "Skipped", "Stage"]
 
 MOST = 60.0
@@ -48,12 +50,14 @@ class Stage:
 
     def head(self, text: str) -> None:
         """A headline."""
-        print(f"\n{self.paint(text, BOLD)}", flush=True)
+        with output() as out:
+            print(f"\n{self.paint(text, BOLD)}", file=out)
 
     def say(self, text: str = "") -> None:
         """Lines below a headline."""
-        for line in text.split("\n"):
-            print(f"    {line}".rstrip(), flush=True)
+        with output() as out:
+            for line in text.split("\n"):
+                print(f"    {line}".rstrip(), file=out)
 
     def repository(self) -> Path:
         """The repository.

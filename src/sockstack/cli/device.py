@@ -16,6 +16,7 @@ from ..layers.sp import Sp
 from .command import FINE, Parser, Talk, UsageError, run
 from .explain import read_layers
 from .peers import look_at
+from .streams import safe
 
 if TYPE_CHECKING:
     from ..drivers.blocking.device import Device
@@ -105,11 +106,19 @@ def make_parser() -> Parser:
     parser.add_argument(
         "--inside", metavar="FILTERS", help="filters between the sides: encoded towards the back"
     )
-    parser.add_argument("--ttl", type=int, metavar="N", help="hops allowed, where they are counted")
+    parser.add_argument(
+        "--ttl", type=_hops, metavar="N", help="hops allowed, 1 to 255, where they are counted"
+    )
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="say who comes, goes and is refused"
     )
     return parser
+
+
+def _hops(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 255):
+        raise argparse.ArgumentTypeError(f"the ttl is 1 to 255, not {text!r}")
+    return int(text)
 
 
 def _work(args: argparse.Namespace, talk: Talk) -> int:
@@ -162,7 +171,7 @@ def _connect(
         return Stack(below)
 
     for where in listen:
-        talk.say(f"listening on {side.listen(stack(where)).address}")
+        talk.say(f"listening on {safe(side.listen(stack(where)).address)}")
     for where in dial:
         side.dial(stack(where))
         talk.note(f"dialling {where}")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 import warnings
 from collections.abc import Sequence
 
 from ..core.errors import StackError, StackWarning
 from ..core.spec import LayerSpec
 from .command import FINE, USAGE, Parser
+from .streams import output, tell
 
 __all__ = ["main", "make_parser", "read_layers"]
 
@@ -53,9 +53,10 @@ def main(arguments: Sequence[str]) -> int:
             warnings.simplefilter("ignore", StackWarning)  # the table holds them
             picture = explain(args.stack)
     except StackError as error:
-        print(error, file=sys.stderr)
+        tell(str(error))
         return USAGE
-    print(picture)
+    with output() as out:
+        print(picture, file=out)
     return FINE
 
 

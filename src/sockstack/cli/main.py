@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import importlib
 import io
-import os
 import sys
 from collections.abc import Sequence
 
-from .command import USAGE, Parser, Terminated, terminable
+from .command import USAGE, Parser, program
 
 __all__ = ["ABOUT", "COMMANDS", "EXAMPLES", "SYNOPSIS", "main"]
 
@@ -48,29 +47,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code, see :mod:`.command`.
     """
     given = sys.argv[1:] if arguments is None else arguments
-    parser = _parser()
-    if not given:
-        parser.print_help(sys.stderr)
-        return USAGE
-    args = parser.parse_args(given)
+    return program("sockstack", lambda: _run(given))
+
+
+def _run(given: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(
                 errors="replace"
             )  # tables have lines that not every terminal can show
-    try:
-        with terminable():
-            module = importlib.import_module(f"{__package__}.{args.command}")
-            code: int = module.main(args.rest)
-            sys.stdout.flush()
-    except Terminated:
-        return 143
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        # Nobody reads the output. What is still buffered must not complain when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+    parser = _parser()
+    if not given:
+        parser.print_help(sys.stderr)
+        return USAGE
+    args = parser.parse_args(given)
+    module = importlib.import_module(f"{__package__}.{args.command}")
+    code: int = module.main(args.rest)
     return code
 
 

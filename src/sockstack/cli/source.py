@@ -38,6 +38,7 @@ def paced(
     """At most ``count`` bodies (0: all), ``interval`` seconds from one to the next, the first after ``delay``."""
     due = time.monotonic() + delay
     for body in itertools.islice(bodies, count or None):
-        time.sleep(max(0.0, due - time.monotonic()))
+        if (left := due - time.monotonic()) > 0:  # to sleep no time at all would take some, too
+            time.sleep(left)
         due = time.monotonic() + interval
         yield body
