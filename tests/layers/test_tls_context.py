@@ -54,7 +54,9 @@ def test_a_key_of_another_certificate(files: Files, tmp_path: Path) -> None:
 
 
 def test_a_certificate_without_its_key(files: Files) -> None:
-    with pytest.raises(StackError, match=f"cert: {files.cert} cannot be used"):
+    with pytest.raises(
+        StackError, match=rf"cert: {files.cert} cannot be used: it must.*Tls\(key=…"
+    ):
         server_context(Tls(cert=files.cert))
 
 
@@ -68,9 +70,9 @@ def test_an_encrypted_key(files: Files, tmp_path: Path) -> None:
     with pytest.raises(StackError, match=rf"{path} is encrypted: Tls\(password=…\)") as caught:
         server_context(Tls(cert=files.cert, key=path))
     assert caught.value.field == "password"
-    with pytest.raises(StackError, match="cannot be used") as caught:
-        server_context(Tls(cert=files.cert, key=path, password="wrong"))
-    assert "wrong" not in str(caught.value)
+    with pytest.raises(StackError, match="cannot be used: the password is wrong") as caught:
+        server_context(Tls(cert=files.cert, key=path, password="mistaken"))
+    assert "mistaken" not in str(caught.value)
 
 
 def test_what_each_end_checks(files: Files) -> None:

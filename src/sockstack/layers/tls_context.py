@@ -70,8 +70,18 @@ def _finish(context: ssl.SSLContext, spec: Tls) -> ssl.SSLContext:
         except StackError:
             raise
         except (OSError, ValueError) as error:
-            raise _unusable("cert", cert if key is None else f"{cert} with {key}", error) from error
+            what = cert if key is None else f"{cert} with {key}"
+            raise _unusable("cert", what, error, _lacking(spec)) from error
     return context
+
+
+def _lacking(spec: Tls) -> str:
+    """What may be wrong with a certificate and its key, where OpenSSL does not say."""
+    if spec.password is not None:
+        return "the password is wrong, or a certificate or its private key is missing"
+    if spec.key is not None:
+        return "the one is no certificate, or the other no private key, in PEM"
+    return "it must hold a certificate and its private key, in PEM; Tls(key=…) takes the key from another file"
 
 
 def _trust(context: ssl.SSLContext, spec: Tls) -> None:
@@ -89,8 +99,10 @@ def _trust(context: ssl.SSLContext, spec: Tls) -> None:
         raise _unusable("ca", what, error) from error
 
 
-def _unusable(field: str, what: str, error: OSError | ValueError) -> StackError:
-    if getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
+def _unusable(field: str, what: str, error: OSError | ValueError, lacking: str = "") -> StackError:
+    if lacking and "PEM lib" in str(error):
+        why = lacking
+    elif getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
         why = "the key belongs to another certificate"
     elif isinstance(error, ssl.SSLError) or not isinstance(error, OSError):
         why = str(error)
