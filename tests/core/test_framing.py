@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sockstack.core import framing
 from sockstack.core.errors import PeerAborted, SockstackError, TooBig
 from sockstack.core.framing import JOIN_BELOW, Framer, LengthFramer, size_of
 from sockstack.core.layer import MANY, wire
@@ -379,3 +380,20 @@ def test_an_abort_inside_receive_is_the_last_that_goes_up() -> None:
     top.give(MANY)
     assert top.log == ["unit"]
     assert bottom.calls == ["abort"]
+
+
+def test_the_c_library_learns_the_size_of_large_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once for each size that is larger than all before, and within what it can learn."""
+    memory = framing.FreedMemory()
+    monkeypatch.setattr(framing, "freed_memory", memory)
+    framer = PrefixLayer(4, 1 << 20)
+    top, _ = metered(framer)
+    top.give(10)
+    before = memory.shown
+    for size, shown in ((100, before), (90_000, 360_000), (80_000, 360_000), (100_000, 400_000)):
+        data = size.to_bytes(4, "big") + bytes(size)
+        framer.receive([data[:50]])
+        framer.receive([data[50:]])
+        assert memory.shown == shown
+    memory.keep(1 << 30)
+    assert memory.shown == framing.MOST_KEPT
