@@ -82,7 +82,13 @@ class Talker(Generic[P_co]):
         with self._hub.lock:
             body = self._take()
             if body is None:
-                body = self._wait(self._take, self._head.receivable, timeout, "recv")
+                if isinstance(timeout, Default):
+                    timeout = self.timeout
+                try:
+                    body = self._hub.wait(self._take, self._head.receivable, timeout, "recv")
+                except Deadline as error:
+                    self._explain(error)
+                    raise
             return body
 
     def recv_many(
