@@ -119,6 +119,7 @@ BARE = Contender("bare socket")
 ZMQ_ASYNCIO = Contender("pyzmq", Style.ASYNCIO)
 PYNNG_ASYNCIO = Contender("pynng", Style.ASYNCIO)
 NNG_ASYNCIO = Contender("nng", Style.ASYNCIO)
+BARE_ASYNCIO = Contender("bare socket", Style.ASYNCIO)
 
 ROUND_TRIP = Traffic(Role.REQ, Role.REP, 64)
 ROUND_TRIP_PINNED = Traffic(Role.REQ, Role.REP, 64, pinned=True)
@@ -151,7 +152,12 @@ CASES = (
         Measure.TIME,
         ROUND_TRIP_PINNED,
         ASYNCIO,
-        (Against(ZMQ_ASYNCIO, 0.4, 0.3), Against(PYNNG_ASYNCIO, 0.15), Against(NNG_ASYNCIO)),
+        (
+            Against(ZMQ_ASYNCIO, 0.4, 0.3),
+            Against(PYNNG_ASYNCIO, 0.15),
+            Against(NNG_ASYNCIO),
+            Against(BARE_ASYNCIO),
+        ),
     ),
     Case(
         "reqrep-asyncio-free",
@@ -159,7 +165,12 @@ CASES = (
         Measure.TIME,
         ROUND_TRIP,
         ASYNCIO,
-        (Against(ZMQ_ASYNCIO), Against(PYNNG_ASYNCIO), Against(NNG_ASYNCIO)),
+        (
+            Against(ZMQ_ASYNCIO),
+            Against(PYNNG_ASYNCIO),
+            Against(NNG_ASYNCIO),
+            Against(BARE_ASYNCIO),
+        ),
     ),
     Case(
         "pipeline-64",

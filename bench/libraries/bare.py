@@ -1,7 +1,8 @@
-"""No library: a blocking TCP socket, one system call a message, and messages whose length both ends know."""
+"""No library: a TCP socket, one system call a message, and messages whose length both ends know."""
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from typing import TYPE_CHECKING
 
@@ -35,8 +36,30 @@ class Bare:
         return Calls(sock.sendall, lambda: _recv(sock, size))
 
     async def open_async(self, role: Role, url: str, size: int) -> AsyncCalls:
-        """Not measured."""
-        raise NotImplementedError("the bare socket is measured blocking only")
+        """The same with the loop's own calls for sockets."""
+        loop = asyncio.get_running_loop()
+        address = _address(url)
+        connection: list[socket.socket] = []
+        listener = socket.create_server(address) if role.listens else None
+        if listener is not None:
+            listener.setblocking(False)
+        else:
+            connection.append(_tuned(socket.create_connection(address)))
+            connection[0].setblocking(False)
+
+        async def send(data: bytes) -> None:
+            await loop.sock_sendall(connection[0], data)
+
+        async def recv() -> bytes:
+            if not connection:
+                assert listener is not None
+                connection.append(_tuned((await loop.sock_accept(listener))[0]))
+            data = await loop.sock_recv(connection[0], size)
+            while 0 < len(data) < size:
+                data += await loop.sock_recv(connection[0], size - len(data))
+            return data
+
+        return AsyncCalls(send, recv)
 
 
 def _address(url: str) -> tuple[str, int]:
