@@ -61,16 +61,11 @@ def build_filters(specs: Sequence[LayerSpec], env: Environment) -> list[Filter]:
     record = Capabilities(Unit.MESSAGE, empty_unit=True)
     filters: list[Filter] = []
     for index, spec in enumerate(specs):
-        if spec.kind is not Kind.FILTER:
-            raise StackError(
-                f"{spec.name} cannot stand where only filters of messages do: above a pattern, or in a device",
-                layer=spec.name,
-                field="R3",
-            )
-        layer = spec.build(Build(Role.DIALER, record, tuple(specs), index, env))
+        build = Build(Role.DIALER, record, tuple(specs), index, env)
+        layer = spec.build(build) if spec.kind is Kind.FILTER else None
         if not isinstance(layer, Filter):
             raise StackError(
-                f"{spec.name} cannot stand above a pattern: only filters of messages can",
+                f"{spec.name} cannot stand where only filters of messages do: above a pattern, or in a device",
                 layer=spec.name,
                 field="R3",
             )

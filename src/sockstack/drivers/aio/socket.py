@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar, Unpack
@@ -65,8 +64,7 @@ class Socket(Talker[P_co]):
         self.linger = linger
         self._core = SocketCore(pattern, options, current_hub, accept_pipe)
         self._core.use_hub(None)
-        self._use(self._core.hub, self._core.head)
-        self._hub.residents.add(self)
+        self._settle_on_hub()
         try:
             if listen is not None:
                 self.listen(listen)
@@ -251,12 +249,10 @@ class Socket(Talker[P_co]):
         return specs
 
     def _settle_on_hub(self) -> None:
-        if self._hub is not self._core.hub:
+        if getattr(self, "_hub", None) is not self._core.hub:
             self._use(self._core.hub, self._core.head)
+            self._offer_accepted = self._core.offer_accepted
             self._hub.residents.add(self)
-
-    def _offer_accepted(self, bodies: Sequence[bytes]) -> int:
-        return self._core.offer_accepted(bodies)
 
     def _explain(self, error: Deadline) -> None:
         self._core.explain(error)

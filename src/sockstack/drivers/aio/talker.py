@@ -37,6 +37,7 @@ class Talker(Generic[P_co]):
         self.timeout = timeout
         self._hub: AsyncioHub
         self._head: Head
+        self._offer_accepted: Callable[[Sequence[bytes]], int]
         self._outbox: list[bytes] | None = None
         self._scheduled = False
         self._closed = False
@@ -50,6 +51,7 @@ class Talker(Generic[P_co]):
         self._hub = hub
         self._head = head
         self._inbox = head.inbox
+        self._offer_accepted = head.offer_many
         self._outbox = [] if head.bursts else None
 
     # Receiving.
@@ -209,10 +211,6 @@ class Talker(Generic[P_co]):
                 return None
             del outbox[:taken]
         return True
-
-    def _offer_accepted(self, bodies: Sequence[bytes]) -> int:
-        """Hand on what was collected; how many."""
-        raise NotImplementedError
 
     def _flush(self) -> None:
         """At the end of a tick; what finds no room goes when there is some."""

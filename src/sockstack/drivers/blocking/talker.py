@@ -35,13 +35,16 @@ MANY_AT_ONCE = 1024
 class Talker(Generic[P_co]):
     """Sends and receives through one head: what a socket and its contexts have in common."""
 
-    def __init__(self, timeout: float | None) -> None:
+    def __init__(self, timeout: float | None, owner: Talker[Any] | None = None) -> None:
         self.timeout = timeout
         self._closed = False
         self._outbox: Outbox | None = None
         self._signal: Signal | None = None
-        self._signals: list[Signal] = []  # of all relatives
-        self._relatives: weakref.WeakSet[Talker[Any]] = weakref.WeakSet([self])
+        self._signals: list[Signal] = owner._signals if owner else []  # of all relatives
+        self._relatives: weakref.WeakSet[Talker[Any]] = (
+            owner._relatives if owner else weakref.WeakSet()
+        )
+        self._relatives.add(self)
         self._hub: BlockingHub
         self._head: Head
 
@@ -82,13 +85,7 @@ class Talker(Generic[P_co]):
         with self._hub.lock:
             body = self._take()
             if body is None:
-                if isinstance(timeout, Default):
-                    timeout = self.timeout
-                try:
-                    body = self._hub.wait(self._take, self._head.receivable, timeout, "recv")
-                except Deadline as error:
-                    self._explain(error)
-                    raise
+                body = self._wait(self._take, self._head.receivable, timeout, "recv")
             return body
 
     def recv_many(
@@ -324,11 +321,8 @@ class Context(Talker[P_co]):
     """A state machine of its own over a socket's pipes: N contexts ask or answer N requests at a time."""
 
     def __init__(self, owner: Talker[Any], head: Head) -> None:
-        super().__init__(owner.timeout)
+        super().__init__(owner.timeout, owner)
         self._owner = owner
-        self._signals = owner._signals
-        self._relatives = owner._relatives
-        self._relatives.add(self)
         self._use(owner._hub, head)
 
     @property
